@@ -1,0 +1,40 @@
+# minios: `make matrix` builds every image; `make help` lists the rest.
+# ARGS are handed on: make matrix ARGS="--arch x86_64"
+
+ARGS ?=
+BIN := .venv/bin
+TESTS ?= tests/unit tests/integration tests/system
+
+.DEFAULT_GOAL := help
+.PHONY: matrix test test-unit lint bench clean help
+
+matrix: ## build all configured images and write the multi-arch image layout
+	@./bootstrap.sh build
+	@$(BIN)/minios matrix $(ARGS)
+
+test: ## lint, then every test (installs what they need)
+	@./bootstrap.sh test
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest $(TESTS) $(ARGS)
+
+test-unit: ## the tests that need no network, daemon or compiler
+	@./bootstrap.sh venv
+	$(BIN)/pytest tests/unit $(ARGS)
+
+lint: ## formatting, style and types
+	@./bootstrap.sh venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: ## the pipeline's time against the same work by hand
+	@./bootstrap.sh build
+	$(BIN)/python tests/bench/bench_cell.py $(ARGS)
+
+clean: ## stop a running master; remove what was built, kept and installed here
+	@if [ -x $(BIN)/minios ] && [ -e .state/run.json ]; then $(BIN)/minios down --state .state; fi
+	rm -rf out .state build dist *.egg-info .venv .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | while IFS=@ read -r name what; do printf '%-20s%s\n' "$$name" "$$what"; done

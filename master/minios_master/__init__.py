@@ -1,0 +1,1 @@
+"""The ready master around the steps: configurator, embedded master and command line."""

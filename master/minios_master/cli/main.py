@@ -1,0 +1,94 @@
+"""The command line `minios`: its commands by name, its exit codes, its errors."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from minios_steps.core.errors import MiniosError
+
+from .folders import ConfigOption, StateOption, with_folders
+from .output import INTERRUPTED, WRONG, show_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = {
+    "doctor": "doctor:doctor",
+    "check": "check:check",
+    "plan": "plan:plan",
+    "matrix": "matrix:matrix",
+    "up": "serve:up",
+    "down": "serve:down",
+    "status": "serve:status",
+    "inspect": "inspect:inspect",
+}
+"""Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command."""
+
+
+def build_app(wanted: str = "") -> typer.Typer:
+    """The application with all commands, or with `wanted` alone when that is one.
+
+    A command's module is imported when it is added, so one command costs its own imports only.
+    """
+    app = typer.Typer(
+        name="minios",
+        help="One BusyBox image for every CPU.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in [wanted] if wanted in COMMANDS else COMMANDS:
+        app.command(name)(with_folders(_load(COMMANDS[name])))
+    return app
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The console script: run a command and exit 0 good, 1 a required cell failed, 2 anything else.
+
+    Args:
+        arguments: without the program's name; `sys.argv` when left out.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        build_app(_named(arguments))(args=arguments, prog_name="minios")
+    except MiniosError as error:
+        show_error(error)
+        sys.exit(WRONG)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        # A full disk, a folder that cannot be written: the system's own words say it all.
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"minios: {where}{error.strerror or error}\n")
+        sys.exit(WRONG)
+
+
+def _named(arguments: list[str]) -> str:
+    """The first word that is neither an option of ours nor an option's value."""
+    words = iter(arguments)
+    for word in words:
+        if word in ("--config", "--state"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _root(ctx: typer.Context, config: ConfigOption = None, state: StateOption = None) -> None:
+    ctx.obj = (config, state)
+
+
+def _load(place: str) -> Callable[..., None]:
+    module, _, function = place.partition(":")
+    loaded: Callable[..., None] = getattr(importlib.import_module(f".{module}", __package__), function)
+    return loaded
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,78 @@
+"""`minios plan`: every cell, its key, and what would happen to it and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from minios_master.machine import local_arches, probe_local
+from minios_master.settings import Settings
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.config.load import load_project
+from minios_steps.core.config.project import Project
+from minios_steps.core.plan import Cell, cell_inputs, plan_matrix
+
+from .matrix import ArchOption, VariantOption, VersionOption
+from .output import CliContext, out_console, print_json, table
+
+if TYPE_CHECKING:
+    from minios_steps.core.toolchain import Toolchain
+
+
+def plan(
+    ctx: typer.Context,
+    arch: ArchOption = None,
+    version: VersionOption = None,
+    variant: VariantOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what `minios matrix` would do, and build nothing."""
+    context: CliContext = ctx.obj
+    project = load_project(context.config)
+    chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
+    store = CandidateStore(Settings(context.config, context.state).store)
+    local = local_arches(project)
+    toolchains = {
+        name: probe_local(project.arches[name]) for name in {c.arch for c in chosen.cells} if name in local
+    }
+    rows = [plan_cell(project, store, cell, toolchains.get(cell.arch)) for cell in chosen.cells]
+    if as_json:
+        print_json({"cells": rows})
+        return
+    columns = ("arch", "version", "variant", "role", "action", "key")
+    shown = [
+        (r["arch"], r["version"], r["variant"], r["role"], r["action"], r["key"].removeprefix("sha256:")[:12])
+        for r in rows
+    ]
+    out_console().print(table(columns, shown))
+    for row in rows:
+        out_console().print(
+            f"{row['arch']} {row['version']} {row['variant']}: {row['action']}: {row['why']}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def plan_cell(
+    project: Project, store: CandidateStore, cell: Cell, toolchain: Toolchain | None
+) -> dict[str, Any]:
+    """One cell as data; `action` is `build`, `reuse` or `no-worker`."""
+    told: dict[str, Any] = {
+        "arch": cell.arch,
+        "version": str(cell.version),
+        "variant": cell.variant,
+        "role": project.role(cell.arch),
+        "key": "",
+    }
+    if toolchain is None:
+        attach = project.arches[cell.arch].attach
+        why = "this machine cannot compile for it" + (f"; {attach}" if attach else "")
+        return {**told, "action": "no-worker", "why": why}
+    inputs = cell_inputs(project, cell, identity=toolchain.identity, prefix=toolchain.prefix)
+    told["key"] = str(inputs.key)
+    found = store.find(inputs.key, lambda _damage: None)
+    if found is not None:
+        return {**told, "action": "reuse", "why": f"built {found.built} as {found.descriptor.digest.short}"}
+    return {**told, "action": "build", "why": store.explain(inputs)}

@@ -1,0 +1,82 @@
+"""`minios up`, `down`, `status`: the embedded master kept running."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import requests
+import typer
+
+from minios_master.api import MasterApi
+from minios_master.embedded import EmbeddedMaster, stop_detached
+from minios_master.settings import Settings
+from minios_master.state_lock import StateLock
+from minios_steps.core.config.load import load_project
+from minios_steps.core.errors import MiniosError
+
+from .output import CliContext, out_console, print_json, table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def up(
+    ctx: typer.Context,
+    out: Annotated[Path | None, typer.Option(help="The OCI layout to write.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The web port; 0: as configured.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the master and leave it running, with its web interface on loopback."""
+    context: CliContext = ctx.obj
+    project = load_project(context.config)
+    target = (out or Path(project.minios.destination.path)).resolve()
+    settings = Settings(context.config, context.state, target, web_port=port)
+    master = EmbeddedMaster(settings, project.minios.web)
+    api = master.start("up")
+    run = StateLock(context.state).holder()
+    master.detach()
+    if as_json:
+        print_json(dataclasses.asdict(run) if run else {})
+    else:
+        out_console().print(f"the master is up: {api.url}", highlight=False)
+        out_console().print("stop it with: minios down", highlight=False)
+
+
+def down(ctx: typer.Context) -> None:
+    """Stop the master that `up` started."""
+    context: CliContext = ctx.obj
+    run = stop_detached(StateLock(context.state))
+    told = f"the master (pid {run.pid}) is stopped" if run else f"no master runs in {context.state}"
+    out_console().print(told, highlight=False)
+
+
+def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Show whether a master runs here, its workers and what it builds; exit 1 when none does."""
+    context: CliContext = ctx.obj
+    run = StateLock(context.state).holder()
+    if run is None:
+        if as_json:
+            print_json({"running": False})
+        else:
+            out_console().print(f"no master runs in {context.state}", highlight=False)
+        raise typer.Exit(1)
+    try:
+        api = MasterApi(run.url)
+        workers = [w for w in api.get("workers")["workers"] if w["configured_on"]]
+        names = api.builder_names()
+        building = api.get("builds", complete="false")["builds"]
+    except requests.RequestException as error:
+        raise MiniosError(f"the master (pid {run.pid}) does not answer at {run.url}") from error
+    connected = {w["name"]: bool(w["connected_to"]) for w in workers}
+    busy = [f"{names.get(b['builderid'], '?')} #{b['number']}: {b['state_string']}" for b in building]
+    if as_json:
+        told = {**dataclasses.asdict(run), "running": True, "workers": connected, "building": busy}
+        print_json(told)
+        return
+    console = out_console()
+    console.print(f"{run.kind} since {run.started}, pid {run.pid}, {run.url}", highlight=False)
+    rows = [(name, "connected" if here else "not connected") for name, here in sorted(connected.items())]
+    console.print(table(("worker", "state"), rows))
+    for line in busy or ["nothing is being built"]:
+        console.print(line, highlight=False, markup=False)

@@ -1,0 +1,138 @@
+"""`MiniosConfigurator`: the configuration folder becomes workers, builders, schedulers and web."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from buildbot.config import error
+from buildbot.configurators import ConfiguratorBase
+from buildbot.plugins import schedulers, util, worker
+
+from minios_steps.core.config.load import load_project
+from minios_steps.core.errors import MiniosError
+from minios_steps.trigger_matrix import scheduler_name
+
+from .factories import arch_factory, matrix_factory
+from .lifeline import Lifeline
+from .local_worker import PromptLocalWorker
+from .local_worker_names import COORDINATOR, LOCAL_PREFIX
+from .machine import local_arches
+from .settings import Settings, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from minios_steps.core.config.project import Project
+
+MATRIX = "matrix"
+"""The name of the parent builder and of its force scheduler."""
+
+
+class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
+    """Everything `master.cfg` needs, from the configuration folder.
+
+    Args:
+        settings: folders and port; from the environment when not given.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or Settings.from_environment(os.environ)
+
+    def configure(self, config_dict: dict[str, Any]) -> None:
+        """Fill Buildbot's configuration; a wrong one of ours is one of Buildbot's errors."""
+        super().configure(config_dict)
+        try:
+            project = load_project(self.settings.config)
+        except MiniosError as problem:
+            error(str(problem))
+            return
+        layout = self.settings.out or (self.settings.state.parent / project.minios.destination.path)
+        config_dict.setdefault("title", "minios")
+        config_dict.setdefault("buildbotNetUsageData", None)
+        config_dict.setdefault("db", {"db_url": "sqlite:///state.sqlite"})
+        self.protocols.setdefault("null", {})
+        self._add_workers(project)
+        self._add_builders(project, layout)
+        self._add_schedulers(project)
+        self._add_web(project, config_dict)
+        services = config_dict.setdefault("services", [])
+        if self.settings.lifeline:
+            services.append(Lifeline())
+        util.JanitorConfigurator(
+            logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
+        ).configure(config_dict)
+
+    def _add_workers(self, project: Project) -> None:
+        self._local = set(local_arches(project))
+        self.workers.append(PromptLocalWorker(COORDINATOR))
+        for name in project.arches:
+            if name in self._local:
+                self.workers.append(PromptLocalWorker(LOCAL_PREFIX + name, max_builds=1))
+            else:
+                # A place for a machine that is not attached yet; nobody knows its password.
+                self.workers.append(worker.Worker(f"{name}-unattached", secrets.token_urlsafe(32)))
+
+    def _add_builders(self, project: Project, layout: Path) -> None:
+        lock = util.MasterLock("local-compile", maxCount=project.workers.local.parallel)
+        for name, arch in project.arches.items():
+            local = name in self._local
+            self.builders.append(
+                util.BuilderConfig(
+                    name=name,
+                    description=arch.description or f"BusyBox for {arch.platform.platform}",
+                    workernames=[LOCAL_PREFIX + name if local else f"{name}-unattached"],
+                    factory=arch_factory(project, arch, self.settings, lock),
+                    properties={"arch": name},
+                    tags=[project.role(name)],
+                    collapseRequests=False,
+                )
+            )
+        self.builders.append(
+            util.BuilderConfig(
+                name=MATRIX,
+                description="every version, variant and arch; then one index per release",
+                workernames=[COORDINATOR],
+                factory=matrix_factory(project, self.settings, layout),
+                collapseRequests=False,
+            )
+        )
+
+    def _add_schedulers(self, project: Project) -> None:
+        for name in project.arches:
+            self.schedulers.append(schedulers.Triggerable(name=scheduler_name(name), builderNames=[name]))
+        pinned = sorted(project.sources.releases)
+        self.schedulers.append(
+            schedulers.ForceScheduler(
+                name=MATRIX,
+                buttonName="Build the matrix",
+                label="Build the matrix",
+                builderNames=[MATRIX],
+                codebases=[util.CodebaseParameter("", hide=True)],
+                properties=[
+                    _choices("versions", "Versions (none: as configured)", [*pinned, "newest"]),
+                    _choices("variants", "Variants (none: as configured)", ["static", "dynamic"]),
+                    _choices("arches", "Arches (none: as configured)", sorted(project.arches)),
+                    util.IntParameter(name="jobs", label="make -j (0: as configured)", default=0),
+                    util.BooleanParameter(
+                        name="force_rebuild", label="Build even what was built before", default=False
+                    ),
+                ],
+            )
+        )
+
+    def _add_web(self, project: Project, config_dict: dict[str, Any]) -> None:
+        web = project.minios.web
+        port = self.settings.web_port or web.port or free_port(web.interface)
+        self.www.setdefault("port", f"tcp:{port}:interface={web.interface}")
+        self.www.setdefault("plugins", {})
+        config_dict.setdefault("buildbotURL", f"http://{web.interface}:{port}/")
+
+
+def _choices(name: str, label: str, choices: list[str]) -> Any:
+    return util.ChoiceStringParameter(
+        name=name, label=label, choices=choices, default=[], multiple=True, strict=True, required=False
+    )

@@ -1,0 +1,94 @@
+"""The live display of a run: a table on a terminal, a line per change anywhere else."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .progress import PIPELINE, CellProgress, MatrixProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from rich.console import Console
+    from typing_extensions import Self
+
+_MARKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "done": ("✓", "green"),
+        "running": ("●", "cyan"),
+        "failed": ("✗", "red"),
+        "skipped": ("-", "dim"),
+        "waiting": ("·", "dim"),
+    }
+)
+
+
+def progress_table(progress: MatrixProgress) -> Table:
+    """Arch by step, with the time so far and what happens now."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("arch")
+    table.add_column("version")
+    table.add_column("variant")
+    for name in PIPELINE:
+        table.add_column(name, justify="center")
+    table.add_column("elapsed", justify="right")
+    table.add_column("now", overflow="ellipsis", no_wrap=True, ratio=1)
+    for cell in progress.cells:
+        marks = []
+        for name in PIPELINE:
+            mark, style = _MARKS[cell.steps.get(name, "waiting")]
+            marks.append(Text(mark, style=style))
+        table.add_row(cell.arch, cell.version, cell.variant, *marks, f"{cell.seconds:.0f} s", cell.text)
+    return table
+
+
+class LiveDisplay:
+    """Shows each `MatrixProgress` it is given.
+
+    Args:
+        console: where to; on a terminal one table is redrawn, elsewhere a line is printed
+            whenever a cell enters another step or ends.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = (
+            Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        )
+        self._said: dict[tuple[str, str, str], str] = {}
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, progress: MatrixProgress) -> None:
+        """Draw, or print what changed."""
+        if self._live:
+            self._live.update(progress_table(progress))
+            return
+        for cell in progress.cells:
+            self._print_change(cell)
+
+    def _print_change(self, cell: CellProgress) -> None:
+        step = next((name for name in PIPELINE if cell.steps.get(name) == "running"), "")
+        now = step or cell.state
+        key = (cell.arch, cell.version, cell.variant)
+        if self._said.get(key) == now or (not step and cell.state == "running"):
+            return
+        self._said[key] = now
+        text = cell.text if cell.state != "running" else "started"
+        head = f"[{cell.seconds:6.1f} s] {cell.arch} {cell.version} {cell.variant}"
+        self._console.print(f"{head}  {now}: {text}", markup=False, highlight=False, soft_wrap=True)

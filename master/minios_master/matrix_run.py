@@ -1,0 +1,116 @@
+"""One run of the matrix, from a started master to its outcome; used by `minios matrix`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from minios_steps.core.errors import MiniosError
+
+from .progress import Follower, MatrixProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .api import MasterApi
+
+POLL_SECONDS = 0.5
+STOP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a run is asked for; empty takes what the configuration says."""
+
+    versions: Sequence[str] = ()
+    variants: Sequence[str] = ()
+    arches: Sequence[str] = ()
+    jobs: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `CellResult` and `ReleaseReport` in JSON form, and wall-clock seconds."""
+
+    cells: tuple[dict[str, Any], ...]
+    releases: tuple[dict[str, Any], ...]
+    seconds: float
+    problem: str
+
+
+class MatrixRun:
+    """Queues a matrix build, follows it, and can stop it.
+
+    Args:
+        api: a running master.
+        show: is given each state of the run.
+    """
+
+    def __init__(self, api: MasterApi, show: Callable[[MatrixProgress], None]) -> None:
+        self._api = api
+        self._show = show
+        self._brid = 0
+        self._build = 0
+
+    def run(self, choices: Choices) -> Outcome:
+        """Run to the end; on an interruption the builds are stopped first.
+
+        Raises:
+            MiniosError: the master went away, or ended the run without an outcome.
+        """
+        started = time.monotonic()
+        try:
+            self._brid = self._api.force_matrix(
+                versions=list(choices.versions),
+                variants=list(choices.variants),
+                arches=list(choices.arches),
+                jobs=choices.jobs,
+                force_rebuild=choices.force,
+            )
+            self._follow()
+            told = self._api.properties(self._build)
+        except requests.RequestException as error:
+            raise MiniosError(
+                f"the master at {self._api.url} went away during the run", hint="see its twistd.log"
+            ) from error
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+        if "cells" not in told:
+            raise MiniosError(str(told.get("problem") or "the matrix build ended without an outcome"))
+        return Outcome(
+            cells=tuple(told["cells"]),
+            releases=tuple(told.get("releases", ())),
+            seconds=time.monotonic() - started,
+            problem=str(told.get("problem", "")),
+        )
+
+    def _follow(self) -> None:
+        while not self._build:
+            build = self._api.build_of_request(self._brid)
+            if build is not None:
+                self._build = build["buildid"]
+            elif self._api.request(self._brid)["complete"]:
+                raise MiniosError("the matrix build was cancelled before it started")
+            else:
+                time.sleep(POLL_SECONDS / 5)
+        follower = Follower(self._api, self._build)
+        while True:
+            progress = follower.poll()
+            self._show(progress)
+            if progress.complete:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _stop(self) -> None:
+        """Stop the builds and wait until they have ended, so that nothing is left half done."""
+        with contextlib.suppress(requests.RequestException, MiniosError):
+            self._api.control(f"buildrequests/{self._brid}", "cancel", reason="interrupted")
+            deadline = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < deadline and not self._api.request(self._brid)["complete"]:
+                time.sleep(POLL_SECONDS / 5)

@@ -1,0 +1,85 @@
+"""Where one master keeps its things; handed to `master.cfg` through the environment."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PREFIX = "MINIOS_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The folders and the port of one master.
+
+    Args:
+        config: the configuration folder.
+        state: everything that is kept between runs.
+        out: the OCI layout releases go to; None takes the configuration's.
+        web_port: the web interface's port; 0 takes the configuration's, or a free one.
+        lifeline: stop when standard input closes: the master of one `minios matrix`.
+    """
+
+    config: Path
+    state: Path
+    out: Path | None = None
+    web_port: int = 0
+    lifeline: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read `MINIOS_CONFIG`, `MINIOS_STATE`, `MINIOS_OUT`, `MINIOS_WEB_PORT`, `MINIOS_LIFELINE`.
+
+        Without them the folders `config` and `.state` of the working folder are taken.
+        """
+        out = environment.get(_PREFIX + "OUT", "")
+        return cls(
+            config=Path(environment.get(_PREFIX + "CONFIG", "config")).resolve(),
+            state=Path(environment.get(_PREFIX + "STATE", ".state")).resolve(),
+            out=Path(out).resolve() if out else None,
+            web_port=int(environment.get(_PREFIX + "WEB_PORT", "0")),
+            lifeline=environment.get(_PREFIX + "LIFELINE", "") == "1",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that `from_environment` reads back as this."""
+        return {
+            _PREFIX + "CONFIG": str(self.config),
+            _PREFIX + "STATE": str(self.state),
+            _PREFIX + "OUT": str(self.out or ""),
+            _PREFIX + "WEB_PORT": str(self.web_port),
+            _PREFIX + "LIFELINE": "1" if self.lifeline else "",
+        }
+
+    @property
+    def basedir(self) -> Path:
+        """Buildbot's base folder."""
+        return self.state / "master"
+
+    @property
+    def cache(self) -> Path:
+        """Verified and prepared sources."""
+        return self.state / "cache"
+
+    @property
+    def store(self) -> Path:
+        """The candidate store."""
+        return self.state / "store"
+
+    @property
+    def work(self) -> Path:
+        """Scratch, one folder per build."""
+        return self.state / "work"
+
+
+def free_port(interface: str) -> int:
+    """A TCP port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((interface, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""Buildbot steps that turn a BusyBox release into a container image for one CPU."""

@@ -1,0 +1,1 @@
+"""What the steps do, as plain Python: nothing here imports Buildbot or Twisted."""

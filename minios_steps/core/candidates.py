@@ -1,0 +1,216 @@
+"""The candidate store: every image that was built, under the key of what went into it.
+
+`ROOT` is an OCI image layout without tags; `ROOT/cells/HEX.json` is the record of the cell
+with that key. A record is written after its blobs, so one that is there can be believed to
+have had them; `find` hashes them again all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from minios_steps.core.cellkey import CellInputs
+from minios_steps.core.digest import Digest
+from minios_steps.core.errors import ConfigError, ImageError
+from minios_steps.core.oci.atomic import disk_error, make_folder, write_bytes
+from minios_steps.core.oci.layout import Layout
+from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from minios_steps.core.tarball import LayerFile
+
+_GRACE = 3600.0
+"""Seconds for which `prune` leaves a blob alone: its record may be about to be written."""
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """A cell that was built.
+
+    `inputs` is `CellInputs.as_json()`, whose digest is `key`; `descriptor` the image's
+    manifest with its platform; `smoke` the results of the smoke test; `size` bytes of
+    manifest, config and layer; `built` the time, ISO 8601 in UTC.
+    """
+
+    key: Digest
+    arch: str
+    version: str
+    variant: str
+    descriptor: Descriptor
+    inputs: Mapping[str, Any]
+    smoke: tuple[Mapping[str, Any], ...]
+    size: int
+    built: str
+
+    def as_json(self) -> dict[str, Any]:
+        """A mapping of plain types."""
+        return {
+            "key": str(self.key),
+            "arch": self.arch,
+            "version": self.version,
+            "variant": self.variant,
+            "descriptor": self.descriptor.as_json(),
+            "inputs": dict(self.inputs),
+            "smoke": [dict(check) for check in self.smoke],
+            "size": self.size,
+            "built": self.built,
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> CellRecord:
+        """What `as_json` gave; raises `ImageError` when something is missing or malformed."""
+        try:
+            return cls(
+                key=Digest.parse(told["key"]),
+                arch=str(told["arch"]),
+                version=str(told["version"]),
+                variant=str(told["variant"]),
+                descriptor=Descriptor.from_json(told["descriptor"], "cell record: descriptor"),
+                inputs=dict(told["inputs"]),
+                smoke=tuple(dict(check) for check in told["smoke"]),
+                size=int(told["size"]),
+                built=str(told["built"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ImageError(f"not a cell's record: {type(error).__name__}: {error}") from error
+
+
+class CandidateStore:
+    """A candidate store's folder, which need not exist yet.
+
+    Args:
+        root: the folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.layout = Layout(root)
+        self._cells = root / "cells"
+
+    def put(self, record: CellRecord, *, layer: LayerFile, config: bytes, manifest: bytes) -> None:
+        """Store an image and then its record; what is there already is not written again.
+
+        Raises:
+            ImageError: the manifest is not the record's, the blobs are not the manifest's,
+                the layer cannot be read, or the disk is full.
+        """
+        if Digest.of(manifest) != record.descriptor.digest:
+            raise ImageError(f"{record.arch}: the record is of another manifest than {Digest.of(manifest)}")
+        self.layout.put_file(layer.path, layer.digest)
+        self.layout.put_bytes(config)
+        self.layout.put_bytes(manifest)
+        self.record(record)
+
+    def record(self, record: CellRecord) -> None:
+        """Write the record of an image whose blobs are in the store.
+
+        Raises:
+            ImageError: a blob is missing or damaged, or the disk is full.
+        """
+        self.layout.check(record.descriptor)
+        try:
+            make_folder(self._cells)
+        except OSError as error:
+            raise disk_error(self._cells, error) from error
+        write_bytes(self._path(record.key), encode(record.as_json()))
+
+    def find(self, key: Digest, on_damage: Callable[[str], None] | None = None) -> CellRecord | None:
+        """The cell with a key, when its manifest, config and layer are there and hash to their digests.
+
+        Args:
+            key: the cell's key.
+            on_damage: is told in one line why a cell that is there cannot be used.
+        """
+        try:
+            record = self._load(self._path(key))
+            if record:
+                self.layout.check(record.descriptor)
+        except ImageError as error:
+            if on_damage:
+                on_damage(str(error))
+            return None
+        return record
+
+    def latest(self, arch: str, version: str, variant: str) -> CellRecord | None:
+        """The newest record of an arch, version and variant, whatever its key; damaged ones are skipped."""
+        wanted = (arch, version, variant)
+        found = [
+            record for record in self._records() if (record.arch, record.version, record.variant) == wanted
+        ]
+        return max(found, key=lambda record: (record.built, record.key), default=None)
+
+    def explain(self, inputs: CellInputs) -> str:
+        """Why a cell that `find` did not find is to be built, against the newest one like it, in one line."""
+        last = self.latest(inputs.arch, inputs.version, inputs.variant)
+        if last is None:
+            return "not built before"
+        try:
+            changes = inputs.explain(CellInputs.from_json(last.inputs))
+        except ConfigError as error:
+            return error.what
+        return "; ".join(changes) or "the candidate that was built from this is damaged"
+
+    def blobs(self, descriptor: Descriptor) -> tuple[Digest, ...]:
+        """The digests of an image's manifest, config and layer.
+
+        Raises:
+            ImageError: the manifest is missing or damaged.
+        """
+        return self.layout.closure(descriptor)
+
+    def prune(self, keep: Collection[Digest], *, min_age: float = _GRACE) -> int:
+        """Forget the cells whose keys are not in `keep`, and remove the blobs that only they had.
+
+        Args:
+            keep: keys.
+            min_age: seconds for which a blob stays after it was last stored.
+
+        Returns:
+            How many blobs were removed.
+
+        Raises:
+            ImageError: a record or blob cannot be removed.
+        """
+        kept = []
+        for path in self._paths():
+            if path.stem in {key.hex for key in keep}:
+                kept.append(path)
+            else:
+                path.unlink(missing_ok=True)
+        records = [self._load(path) for path in kept]
+        return self.layout.collect([record.descriptor for record in records if record], min_age=min_age)
+
+    def _path(self, key: Digest) -> Path:
+        return self._cells / f"{key.hex}.json"
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._cells.glob("*.json")) if self._cells.is_dir() else []
+
+    def _records(self) -> Iterator[CellRecord]:
+        for path in self._paths():
+            try:
+                record = self._load(path)
+            except ImageError:
+                continue
+            if record:
+                yield record
+
+    def _load(self, path: Path) -> CellRecord | None:
+        try:
+            with path.open("rb") as stream:
+                raw = stream.read(MANIFEST_LIMIT)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
+        try:
+            record = CellRecord.from_json(decode(raw, "cell record"))
+        except ImageError as error:
+            raise ImageError(f"{path}: {error.what}") from error
+        if record.key.hex != path.stem:
+            raise ImageError(f"{path}: is the record of {record.key}")
+        return record

@@ -1,0 +1,1 @@
+"""The configuration folder, read and checked: see `load.load_project`."""

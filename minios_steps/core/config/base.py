@@ -1,0 +1,60 @@
+"""What every configuration model shares: strict, frozen, no unknown keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+
+from minios_steps.core.errors import ConfigError
+from minios_steps.core.version import Version
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*", re.ASCII)
+_NAME_LENGTH = 64
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value) or len(value) > _NAME_LENGTH:
+        raise ValueError(f"should be a name: lower-case letters, digits, . _ - and at most {_NAME_LENGTH}")
+    return value
+
+
+def _version(value: str) -> str:
+    try:
+        Version.parse(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _frozen(value: Mapping[K, V]) -> Mapping[K, V]:
+    return MappingProxyType(dict(value))
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""A name that is safe as a file, builder, property and repository component."""
+
+VersionText = Annotated[str, AfterValidator(_version)]
+"""A release such as `1.38.0`, as text."""
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+"""A text that must say something."""
+
+FrozenMapping = Annotated[Mapping[K, V], AfterValidator(_frozen), PlainSerializer(dict)]
+"""A mapping that cannot be changed after it was read."""
+
+Variant = Literal["static", "dynamic"]
+Role = Literal["required", "optional", "candidate"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Model(BaseModel):
+    """A frozen model that refuses unknown keys and converts no types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

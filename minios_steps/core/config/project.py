@@ -1,0 +1,114 @@
+"""The whole configuration as one value, and the questions the build asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from minios_steps.core.errors import ConfigError
+from minios_steps.core.kconfig import Fragment
+from minios_steps.core.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from minios_steps.core.config.arch import Arch
+    from minios_steps.core.config.base import Role, Variant
+    from minios_steps.core.config.minios import Minios
+    from minios_steps.core.config.sources import Sources
+    from minios_steps.core.config.workers import Workers
+
+
+@dataclass(frozen=True)
+class Project:
+    """A configuration folder that was read and checked.
+
+    Args:
+        root: the folder.
+        minios: the matrix, tags and policy.
+        arches: every arch that has a file, by name, in the order of names.
+        workers: who compiles.
+        sources: the pinned releases.
+    """
+
+    root: Path
+    minios: Minios
+    arches: Mapping[str, Arch]
+    workers: Workers
+    sources: Sources
+
+    @property
+    def skeleton(self) -> Path:
+        """The folder of the root file system's skeleton."""
+        return self.root / "rootfs"
+
+    def role(self, arch: str) -> Role:
+        """An arch's role; one without a role in `minios.yaml` is a candidate."""
+        return self.minios.arches.get(arch, "candidate")
+
+    def version(self, text: str) -> Version:
+        """The version that `newest` or a pinned release's number stands for.
+
+        Raises:
+            ConfigError: the version is not pinned; the message lists those that are.
+        """
+        if text == "newest":
+            return self.sources.newest
+        if text not in self.sources.releases:
+            pinned = ", ".join(str(item) for item in self.pinned)
+            raise ConfigError(
+                f"version {text!r} is not pinned: the configuration has {pinned}",
+                hint="use one of these, `newest`, or add it to sources.yaml with its sha256",
+            )
+        return Version.parse(text)
+
+    @property
+    def pinned(self) -> tuple[Version, ...]:
+        """Every pinned version, oldest first."""
+        return tuple(sorted(Version.parse(text) for text in self.sources.releases))
+
+    def patches(self, version: Version) -> tuple[Path, ...]:
+        """The patches of a pinned version, in the order they are applied."""
+        release = self.sources.releases[str(self.version(str(version)))]
+        return tuple(self.root / "patches" / name for name in release.patches)
+
+    def fragments(self, arch: Arch, variant: Variant, version: Version) -> tuple[Fragment, ...]:
+        """The kconfig fragments of a cell; a later one wins.
+
+        The order is base, libc, variant, version, arch file, the arch's own `kconfig`, and
+        last the one generated from `page_size`. Those of a version and an arch are optional.
+
+        Raises:
+            ConfigError: a fragment's file is missing or cannot be read.
+        """
+        names = ("base", f"libc/{arch.libc}", variant)
+        found = [self._fragment(name) for name in names]
+        found += [
+            self._fragment(name)
+            for name in (f"version/{version}", f"arch/{arch.name}")
+            if self._fragment_path(name).exists()
+        ]
+        if arch.kconfig:
+            found.append(Fragment(f"arches/{arch.name}.yaml, kconfig", arch.kconfig))
+        return (*found, page_size_fragment(arch))
+
+    def _fragment_path(self, name: str) -> Path:
+        return self.root / "kconfig" / f"{name}.config"
+
+    def _fragment(self, name: str) -> Fragment:
+        path = self._fragment_path(name)
+        try:
+            return Fragment(f"kconfig/{name}.config", path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not UTF-8"
+            raise ConfigError(f"{path}: the kconfig fragment cannot be read: {why}") from error
+
+
+def page_size_fragment(arch: Arch) -> Fragment:
+    """The fragment that makes the linker align segments for the arch's largest page.
+
+    A program aligned for 4 KiB pages does not start on a kernel with larger ones.
+    """
+    text = f'CONFIG_EXTRA_LDFLAGS="-Wl,-z,max-page-size={arch.page_size}"\n'
+    return Fragment(f"generated from page_size in arches/{arch.name}.yaml", text)

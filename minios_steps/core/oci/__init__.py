@@ -1,0 +1,1 @@
+"""OCI images as bytes: config, manifest, index, and the layout on disk."""

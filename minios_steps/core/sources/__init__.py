@@ -1,0 +1,1 @@
+"""A pinned release's source: fetched, verified, cached, patched and repacked."""

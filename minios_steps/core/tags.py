@@ -1,0 +1,40 @@
+"""Release tags, rendered from the patterns of `minios.yaml`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from minios_steps.core.config.base import Variant
+    from minios_steps.core.config.minios import Minios
+    from minios_steps.core.version import Version
+
+
+def render(pattern: str, version: Version) -> str:
+    """A pattern with `{version}`, `{minor}` and `{major}` filled in."""
+    return pattern.format(version=version, minor=version.minor, major=version.major)
+
+
+def release_tags(
+    minios: Minios, variant: Variant, version: Version, pinned: Iterable[Version]
+) -> tuple[str, ...]:
+    """The tags that a release owns, in the order of their patterns.
+
+    Args:
+        minios: holds the patterns.
+        variant: the image's flavour.
+        version: the release.
+        pinned: every release the configuration has.
+
+    A tag that several pinned versions render to, such as `latest`, belongs to the newest of
+    them: building an older one later must not move it back.
+    """
+    versions = sorted({version, *pinned})
+    tags: dict[str, None] = {}
+    for pattern in minios.tags.get(variant, ()):
+        tag = render(pattern, version)
+        if max(other for other in versions if render(pattern, other) == tag) == version:
+            tags[tag] = None
+    return tuple(tags)

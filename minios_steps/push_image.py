@@ -1,0 +1,64 @@
+"""`PushImage`: the candidate goes to the store by digest, never under a release tag."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from buildbot.process.results import SUCCESS
+
+from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.digest import Digest
+from minios_steps.core.oci.model import Descriptor
+from minios_steps.core.tarball import LayerFile
+from minios_steps.step import MiniosStep
+
+
+class PushImage(MiniosStep):
+    """Put a built image into the candidate store and record it under its cell key.
+
+    Args:
+        store: the candidate store's folder, an OCI image layout.
+        arch: the arch's name.
+
+    Idempotent: blobs that are there are not written again. Sets the property
+    `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.
+    """
+
+    name = "push"
+    renderables = ("version", "variant")
+
+    def __init__(self, *, store: Path, arch: str, version: Any, variant: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.store = store
+        self.arch = arch
+        self.version = version
+        self.variant = variant
+
+    async def work(self) -> int:
+        """Store the three blobs and the record."""
+        record = await self.in_thread(self._push)
+        self.setProperty("candidate", record.as_json(), self.name)
+        self.summary = f"candidate {record.descriptor.digest.short}, {record.size / 1e6:.2f} MB"
+        return int(SUCCESS)
+
+    def _push(self) -> CellRecord:
+        folder = Path(self.getProperty("cell_dir"))
+        layer = LayerFile.from_json(self.getProperty("layer"))
+        descriptor = Descriptor.from_json(self.getProperty("image"))
+        config = (folder / "config.json").read_bytes()
+        manifest = (folder / "manifest.json").read_bytes()
+        record = CellRecord(
+            key=Digest.parse(self.getProperty("cell_key")),
+            arch=self.arch,
+            version=str(self.version),
+            variant=self.variant,
+            descriptor=descriptor,
+            inputs=self.getProperty("cell_inputs"),
+            smoke=tuple(self.getProperty("smoke", [])),
+            size=layer.size + len(config) + len(manifest),
+            built=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        )
+        CandidateStore(self.store).put(record, layer=layer, config=config, manifest=manifest)
+        return record

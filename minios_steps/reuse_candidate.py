@@ -1,0 +1,73 @@
+"""`ReuseCandidate`: what was built from the same inputs before is not built again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildbot.process.results import SUCCESS
+
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.plan import Cell, cell_inputs
+from minios_steps.core.version import Version
+from minios_steps.step import MiniosStep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from minios_steps.core.config.project import Project
+
+
+class ReuseCandidate(MiniosStep):
+    """Work out the cell's key and look for a candidate with it; its bytes are re-hashed.
+
+    Args:
+        project: the configuration.
+        arch: the arch's name.
+        version: may be a renderable.
+        variant: may be a renderable.
+        store: the candidate store's folder.
+
+    Sets the properties `cell_key` and `cell_inputs`; and, where a candidate was found,
+    `reused` (true) and `candidate` (its record), so that later steps can be skipped.
+    """
+
+    name = "reuse"
+    renderables = ("version", "variant")
+
+    def __init__(
+        self, *, project: Project, arch: str, version: Any, variant: Any, store: Path, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.project = project
+        self.arch = arch
+        self.version = version
+        self.variant = variant
+        self.store = store
+
+    async def work(self) -> int:
+        """Compute the key, look it up, explain."""
+        cell = Cell(Version.parse(str(self.version)), self.variant, self.arch)
+        inputs = await self.in_thread(
+            cell_inputs,
+            self.project,
+            cell,
+            identity=str(self.getProperty("toolchain_identity")),
+            prefix=str(self.getProperty("cc_prefix", "")),
+        )
+        self.setProperty("cell_key", str(inputs.key), self.name)
+        self.setProperty("cell_inputs", inputs.as_json(), self.name)
+        store = CandidateStore(self.store)
+        damage: list[str] = []
+        found = None
+        if not self.getProperty("force_rebuild", False):
+            found = await self.in_thread(store.find, inputs.key, damage.append)
+        if damage:
+            await self.addCompleteLog("damaged", "\n".join(damage) + "\n")
+        if found is not None:
+            self.setProperty("reused", True, self.name)
+            self.setProperty("candidate", found.as_json(), self.name)
+            self.summary = f"reused {found.descriptor.digest.short}, built {found.built}"
+            return int(SUCCESS)
+        why = await self.in_thread(store.explain, inputs)
+        self.summary = f"to build, key {inputs.key.short}: {why}"
+        return int(SUCCESS)

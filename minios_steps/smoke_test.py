@@ -1,0 +1,102 @@
+"""`SmokeTest`: the packed layer is unpacked on the worker and really run."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
+
+from minios_steps.core.errors import MiniosError
+from minios_steps.core.kconfig import parse_dotconfig
+from minios_steps.core.smoke import parse_smoke, runner, smoke_script
+from minios_steps.core.smoke_checks import smoke_checks
+from minios_steps.core.tarball import LayerFile
+from minios_steps.step import MiniosStep
+
+if TYPE_CHECKING:
+    from minios_steps.core.config.arch import Arch
+
+ROOT = "root"
+"""The unpacked layer, below the smoke folder on the worker."""
+
+
+class SmokeTest(MiniosStep):
+    """Run the checks on the bytes that will be published, natively or under the emulator.
+
+    Args:
+        arch: the CPU.
+        variant: `static` or `dynamic`; may be a renderable.
+        check_timeout: seconds for each check.
+
+    A machine that can run the arch neither natively nor by an emulator ends in WARNINGS
+    with the reason. Sets the property `smoke`: a list of name, outcome and detail.
+    """
+
+    name = "smoke"
+    renderables = ("variant", "check_timeout")
+    default_workdir = "build/smoke"
+
+    def __init__(self, *, arch: Arch, variant: Any, check_timeout: Any = 60, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.arch = arch
+        self.variant = variant
+        self.check_timeout = check_timeout
+
+    async def work(self) -> int:
+        """Send the layer back, unpack it, run the checks."""
+        native = bool(self.getProperty("native", True))
+        emulator = str(self.getProperty("emulator", ""))
+        if not native and not emulator:
+            self.setProperty("smoke", [], self.name)
+            self.summary = f"not run: the worker cannot execute {self.arch.name} and has no emulator"
+            return int(WARNINGS)
+        await self._unpack(LayerFile.from_json(self.getProperty("layer")))
+        folder = Path(self.getProperty("cell_dir"))
+        applets = (folder / "applets.txt").read_text("utf-8").split()
+        config = parse_dotconfig((folder / "dot.config").read_text("utf-8"))
+        checks = smoke_checks(applets, config)
+        # What the image prints is between nonces it cannot know, so it cannot fake a result.
+        nonce = secrets.token_hex(8)
+        command = runner(
+            self.arch,
+            self.variant,
+            native=native,
+            emulator=emulator,
+            interpreter=str(self.getProperty("interpreter", "")),
+            rootfs=ROOT,
+        )
+        script = smoke_script(
+            checks, command, nonce=nonce, seconds=int(self.check_timeout * self.timeout_factor)
+        )
+        await self.download_text(script, "smoke.sh")
+        output = await self.command(
+            ["sh", "smoke.sh"], collect=True, timeout=int(self.check_timeout) + 30, max_lines=20_000
+        )
+        results = parse_smoke(output.stdout, checks, nonce)
+        lines = [f"{r.outcome:<8}{r.name}: {r.detail}" for r in results]
+        await self.addCompleteLog("checks", "\n".join(lines) + "\n")
+        self.setProperty("smoke", [dataclasses.asdict(r) for r in results], self.name)
+        failed = [r for r in results if not r.ok]
+        self.setStatistic("checks", len(results))
+        self.setStatistic("failed", len(failed))
+        how = "natively" if native else f"under {Path(emulator).name}"
+        if failed:
+            self.summary = f"smoke test failed {how}: {failed[0].name}: {failed[0].detail}"
+            self.setProperty("problem", self.summary, self.name)
+            return int(FAILURE)
+        skipped = sum(1 for r in results if r.outcome == "skipped")
+        told = f", {skipped} not configured" if skipped else ""
+        self.summary = f"{len(results) - skipped} checks passed {how}{told}"
+        return int(SUCCESS)
+
+    async def _unpack(self, layer: LayerFile) -> None:
+        await self.remove_folder("build/smoke")
+        await self.make_folder(f"build/smoke/{ROOT}")
+        await self.download_file(layer.path, "layer.tar.gz")
+        script = f"gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C {ROOT} && rm layer.tar*"
+        output = await self.command(["sh", "-c", script], collect=True)
+        if output.code:
+            raise MiniosError(f"the worker cannot unpack the layer: {output.last_line}")

@@ -1,0 +1,114 @@
+"""File transfers that a lying worker cannot overflow.
+
+Buildbot's own writers cut what is over the limit in silence and keep text in memory
+without a bound; these stop listening and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from buildbot.process.remotetransfer import FileReader
+from buildbot.worker.protocols import base
+
+
+class _BoundedWriter(base.FileWriterImpl):  # type: ignore[misc]
+    """Counts what arrives; over the limit nothing more is kept and `problem` says why."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+        self.received = 0
+        self.problem = ""
+
+    def remote_write(self, data: bytes | str) -> None:
+        """Take a block from the worker."""
+        block = data.encode() if isinstance(data, str) else data
+        self.received += len(block)
+        if self.received > self.limit:
+            self.problem = self.problem or f"larger than the {self.limit:,} bytes allowed"
+        if self.problem:
+            return
+        try:
+            self.keep(block)
+        except OSError as error:
+            self.problem = f"cannot be stored on the master: {error.strerror}"
+
+    def keep(self, block: bytes) -> None:
+        """Store a block that is within the limit."""
+        raise NotImplementedError
+
+    def remote_utime(self, accessed_modified: tuple[float, float]) -> None:
+        """Times are never taken from a worker."""
+
+    def remote_close(self) -> None:
+        """The worker has sent everything."""
+
+    def cancel(self) -> None:
+        """Buildbot's word that the transfer broke."""
+
+
+class BoundedStringWriter(_BoundedWriter):
+    """Receives a text file into memory."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._blocks: list[bytes] = []
+
+    def keep(self, block: bytes) -> None:
+        """Store a block in memory."""
+        self._blocks.append(block)
+
+    @property
+    def text(self) -> str:
+        """All of it; bytes that are not UTF-8 are replaced."""
+        return b"".join(self._blocks).decode("utf-8", "replace")
+
+
+class BoundedFileWriter(_BoundedWriter):
+    """Receives a file beside its destination, and moves it there when it is complete."""
+
+    def __init__(self, destination: Path, limit: int) -> None:
+        super().__init__(limit)
+        self.destination = destination
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".transfer-")
+        self._temporary = Path(name)
+        self._stream: BinaryIO = os.fdopen(handle, "wb")
+
+    def keep(self, block: bytes) -> None:
+        """Store a block on disk."""
+        self._stream.write(block)
+
+    def remote_close(self) -> None:
+        """Move the complete file to its place."""
+        try:
+            self._stream.close()
+        except OSError as error:
+            self.problem = self.problem or f"cannot be stored on the master: {error.strerror}"
+        if self.problem:
+            self.discard()
+        else:
+            self._temporary.replace(self.destination)
+
+    def discard(self) -> None:
+        """Remove what has arrived."""
+        self._stream.close()
+        self._temporary.unlink(missing_ok=True)
+
+    cancel = discard
+
+
+class FileStreamReader(FileReader):  # type: ignore[misc]
+    """Sends an open file."""
+
+
+class StringReader(FileReader):  # type: ignore[misc]
+    """Sends bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(BytesIO(data))

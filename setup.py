@@ -1,0 +1,74 @@
+"""Distribution `minios-buildbot`: the step plugin, the ready master and the command line."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+STEPS = {
+    "FetchSource": "fetch_source",
+    "ProbeToolchain": "probe_toolchain",
+    "ConfigureBusyBox": "configure_busybox",
+    "CompileBusyBox": "compile_busybox",
+    "StageRootfs": "stage_rootfs",
+    "SmokeTest": "smoke_test",
+    "BuildImage": "build_image",
+    "PushImage": "push_image",
+    "PublishManifest": "publish_manifest",
+    "TriggerMatrix": "trigger_matrix",
+}
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """The ready master and its configuration, for an install without a checkout."""
+    found: dict[str, list[str]] = {"share/minios/master": ["master/master.cfg", "master/buildbot.tac"]}
+    for path in sorted((HERE / "config").rglob("*")):
+        if path.is_file():
+            relative = path.relative_to(HERE)
+            found.setdefault(f"share/minios/{relative.parent}", []).append(str(relative))
+    return sorted(found.items())
+
+
+setup(
+    name="minios-buildbot",
+    version="0.1.0",
+    description="Buildbot steps and a ready master: one BusyBox image for every CPU",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["minios_steps*"]), *find_packages("master", include=["minios_master*"])],
+    package_dir={"minios_master": "master/minios_master"},
+    package_data={"minios_steps": ["py.typed"], "minios_master": ["py.typed"]},
+    data_files=data_files(),
+    # Why each is here: docs/reference.md, "Dependencies".
+    install_requires=[
+        "buildbot>=4.3,<5",
+        "buildbot-worker>=4.3,<5",
+        "buildbot-www>=4.3,<5",
+        "docker>=7.1,<8",
+        "pydantic>=2.9,<3",
+        "pyelftools>=0.32,<1",
+        "PyYAML>=6.0.2,<7",
+        "requests>=2.32,<3",
+        "rich>=13.9,<16",
+        "tenacity>=9,<10",
+        "typer>=0.15,<1",
+    ],
+    extras_require={
+        "dev": [
+            "mypy>=1.15,<3",
+            "pytest>=8.3,<10",
+            "pytest-timeout>=2.3,<3",
+            "ruff>=0.11,<1",
+            "setuptools>=65",
+            "types-PyYAML>=6.0.12",
+            "types-docker>=7.1",
+            "types-requests>=2.32",
+        ],
+    },
+    entry_points={
+        "console_scripts": ["minios = minios_master.cli.main:run"],
+        "buildbot.steps": [f"{name} = minios_steps.{module}:{name}" for name, module in STEPS.items()],
+    },
+)

@@ -1,0 +1,114 @@
+"""What the unit tests of the steps share: a fake worker that expects commands in order.
+
+Buildbot's own test bed (`buildbot.test.steps`) checks each command's exact arguments.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildbot.test.reactor import TestReactorMixin
+from buildbot.test.steps import (
+    ExpectDownloadFile,
+    ExpectMkdir,
+    ExpectRemoteRef,
+    ExpectRmdir,
+    ExpectShell,
+    ExpectUploadFile,
+    TestBuildStepMixin,
+)
+from twisted.internet import defer
+from twisted.trial import unittest
+
+from minios_steps.step import BLOCK_SIZE, CLEAN_ENVIRONMENT
+from minios_steps.transfer import BoundedFileWriter, BoundedStringWriter, FileStreamReader, StringReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class StepCase(TestBuildStepMixin, TestReactorMixin, unittest.TestCase):
+    """One step on a fake worker; a subclass calls `self.setup_step(...)` and `self.run_step()`."""
+
+    @defer.inlineCallbacks
+    def setUp(self) -> Any:
+        self.setup_test_reactor()
+        yield self.setup_test_build_step()
+        self.setup_build()
+
+    def set_properties(self, **properties: Any) -> None:
+        """Give the build properties; call it after `setup_step`."""
+        for name, value in properties.items():
+            self.build.setProperty(name, value, "test")
+
+
+def shell(
+    command: list[str] | str,
+    *,
+    workdir: str = "build/src",
+    env: Mapping[str, str | None] | None = None,
+    timeout: int = 300,
+    max_time: int = 3600,
+    max_lines: int = 200_000,
+) -> ExpectShell:
+    """A command a step is expected to run, with the limits `MiniosStep.command` gives it."""
+    return ExpectShell(
+        workdir=workdir,
+        command=command,
+        env={**CLEAN_ENVIRONMENT, **(env or {})},
+        timeout=timeout,
+        max_time=max_time,
+        max_lines=max_lines,
+        log_environ=False,
+    )
+
+
+def upload_text(path: str, content: str | bytes, *, limit: int, workdir: str = "build/src") -> Any:
+    """An upload into memory that the worker answers with `content`."""
+    expected = ExpectUploadFile(
+        blocksize=BLOCK_SIZE,
+        maxsize=limit + 1,
+        workersrc=path,
+        workdir=workdir,
+        writer=ExpectRemoteRef(BoundedStringWriter),
+    )
+    return expected.upload_string(content).exit(0)
+
+
+def upload_file(path: str, content: bytes, *, limit: int, workdir: str = "build/src") -> Any:
+    """An upload to a file of the master that the worker answers with `content`."""
+    expected = ExpectUploadFile(
+        blocksize=BLOCK_SIZE,
+        maxsize=limit + 1,
+        workersrc=path,
+        workdir=workdir,
+        writer=ExpectRemoteRef(BoundedFileWriter),
+    )
+    return expected.upload_string(content).exit(0)
+
+
+def download(
+    path: str, *, workdir: str = "build/src", text: bool, into: Callable[[bytes], None] | None = None
+) -> Any:
+    """A file the master sends; `into` is given its first bytes."""
+    expected = ExpectDownloadFile(
+        blocksize=BLOCK_SIZE,
+        maxsize=None,
+        workerdest=path,
+        workdir=workdir,
+        reader=ExpectRemoteRef(StringReader if text else FileStreamReader),
+        mode=None,
+    )
+    if into is not None:
+        expected = expected.download_string(into, size=1 << 24)
+    return expected.exit(0)
+
+
+def remove_folder(folder: str) -> Any:
+    """A folder the step removes on the worker."""
+    return ExpectRmdir(dir=folder, log_environ=False, timeout=300).exit(0)
+
+
+def make_folder(folder: str) -> Any:
+    """A folder the step makes on the worker."""
+    return ExpectMkdir(dir=folder, log_environ=False).exit(0)
