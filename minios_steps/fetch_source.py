@@ -90,6 +90,7 @@ class FetchSource(MiniosStep):
             cache_root=self.cache / "prepared",
             epoch=release.epoch,
             max_unpacked=self.sources.max_unpacked,
+            cancelled=self.cancelled,
         )
         return fetched, prepared
 

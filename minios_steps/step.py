@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildbot.process import remotecommand
 from buildbot.process.buildstep import BuildStep, BuildStepCancelled
-from buildbot.process.results import FAILURE
+from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 from twisted.internet import threads
 
 from minios_steps.core.errors import MiniosError
@@ -49,7 +50,9 @@ class CommandOutput:
 
     @property
     def last_line(self) -> str:
-        """The last line it printed that is not empty, for an error message."""
+        """Why it failed, for an error message: its time limit, or the last line it printed."""
+        if self.timed_out:
+            return "it ran into its time limit"
         lines = [line.strip() for line in (self.stdout + "\n" + self.stderr).splitlines() if line.strip()]
         return lines[-1][:200] if lines else "it printed nothing"
 
@@ -122,7 +125,9 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
 
     def getResultSummary(self) -> dict[str, str]:
         """What the web shows when the step has ended."""
-        return {"step": self.summary} if self.summary else super().getResultSummary()
+        # Of a step that was cancelled or crashed, the summary is of what it was about to do.
+        ended = self.results in (SUCCESS, WARNINGS, FAILURE)
+        return {"step": self.summary} if self.summary and ended else super().getResultSummary()
 
     def getBuildResultSummary(self) -> dict[str, str]:
         """A failing step explains the whole build."""
@@ -192,19 +197,20 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             collectStdout=collect,
             collectStderr=collect,
         )
-        remote.useLog(stream, False)
+        remote.useLog(stream, False, "stdio")
         await self.runCommand(remote)
         self.raise_if_stopped()
         return CommandOutput(
             code=remote.rc if remote.rc is not None else -1,
             stdout=remote.stdout if collect else "",
             stderr=remote.stderr if collect else "",
-            timed_out=bool(getattr(remote, "timed_out", False)),
+            timed_out=remote.remote_failure_reason in ("timeout", "timeout_without_output"),
         )
 
     async def remove_folder(self, folder: str) -> None:
         """Remove a folder on the worker, relative to the builder's own."""
-        remote = remotecommand.RemoteCommand("rmdir", {"dir": folder, "logEnviron": False, "timeout": 300})
+        args = {"dir": folder, "logEnviron": False, "timeout": 300}
+        remote = remotecommand.RemoteCommand("rmdir", args, collectStderr=True)
         await self._run_plain(remote, f"cannot remove {folder!r} on the worker")
 
     async def make_folder(self, folder: str) -> None:
@@ -223,6 +229,7 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
         writer = BoundedFileWriter(destination, limit)
         try:
             await self._upload(path, writer, limit)
+            writer.commit()
         except BaseException:
             writer.discard()
             raise
@@ -244,13 +251,15 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             "maxsize": limit + 1,
             "blocksize": BLOCK_SIZE,
         }
-        remote = remotecommand.RemoteCommand("uploadFile", args)
-        await self.runCommand(remote)
-        self.raise_if_stopped()
+        remote = remotecommand.RemoteCommand("uploadFile", args, collectStderr=True)
+        problem = f"the worker could not send {path!r}"
+        await self._run_remote(remote, problem)
         if writer.problem:
             raise MiniosError(f"{path!r} from the worker: {writer.problem}")
         if remote.didFail():
-            raise MiniosError(f"the worker could not send {path!r}: {_answer(remote)}")
+            raise MiniosError(f"{problem}: {_answer(remote)}")
+        if not writer.closed:
+            raise MiniosError(f"{problem}: it said that all is sent, but never ended the file")
 
     async def _download(self, reader: Any, path: str) -> None:
         args = {
@@ -261,17 +270,29 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             "blocksize": BLOCK_SIZE,
             "mode": None,
         }
-        remote = remotecommand.RemoteCommand("downloadFile", args)
+        remote = remotecommand.RemoteCommand("downloadFile", args, collectStderr=True)
         await self._run_plain(remote, f"the worker could not write {path!r}")
 
     async def _run_plain(self, remote: Any, problem: str) -> None:
-        await self.runCommand(remote)
-        self.raise_if_stopped()
+        await self._run_remote(remote, problem)
         if remote.didFail():
             raise MiniosError(f"{problem}: {_answer(remote)}", hint="is its disk full?")
+
+    async def _run_remote(self, remote: Any, problem: str) -> None:
+        """Run a command that the worker may end with an exception, as it does when its disk is full."""
+        try:
+            await self.runCommand(remote)
+        except (remotecommand.RemoteException, OSError) as error:
+            self.raise_if_stopped()
+            told = str(error).partition("\n")[0][:200]
+            raise MiniosError(f"{problem}: {told}", details=str(error)) from error
+        self.raise_if_stopped()
 
 
 def _answer(remote: Any) -> str:
     """What the worker said of a failed command, in one short line."""
+    if remote.remote_command == "mkdir" and remote.rc:
+        # The worker answers with the error's number, and with its text only for a log.
+        return os.strerror(remote.rc)
     told = remote.stderr.strip() if getattr(remote, "stderr", "") else ""
     return " ".join(told.split())[:200] or f"exit {remote.rc}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ class _BoundedWriter(base.FileWriterImpl):  # type: ignore[misc]
         self.limit = limit
         self.received = 0
         self.problem = ""
+        self.closed = False
 
     def remote_write(self, data: bytes | str) -> None:
         """Take a block from the worker."""
@@ -46,7 +48,8 @@ class _BoundedWriter(base.FileWriterImpl):  # type: ignore[misc]
         """Times are never taken from a worker."""
 
     def remote_close(self) -> None:
-        """The worker has sent everything."""
+        """The worker sends no more; whether that was everything only the end of its command tells."""
+        self.closed = True
 
     def cancel(self) -> None:
         """Buildbot's word that the transfer broke."""
@@ -70,7 +73,7 @@ class BoundedStringWriter(_BoundedWriter):
 
 
 class BoundedFileWriter(_BoundedWriter):
-    """Receives a file beside its destination, and moves it there when it is complete."""
+    """Receives a file beside its destination; `commit` moves it there, `discard` removes it."""
 
     def __init__(self, destination: Path, limit: int) -> None:
         super().__init__(limit)
@@ -85,19 +88,21 @@ class BoundedFileWriter(_BoundedWriter):
         self._stream.write(block)
 
     def remote_close(self) -> None:
-        """Move the complete file to its place."""
+        """The worker sends no more: it says so too when it was interrupted in the middle."""
+        super().remote_close()
         try:
             self._stream.close()
         except OSError as error:
             self.problem = self.problem or f"cannot be stored on the master: {error.strerror}"
-        if self.problem:
-            self.discard()
-        else:
-            self._temporary.replace(self.destination)
+
+    def commit(self) -> None:
+        """Move the complete file to its place."""
+        self._temporary.replace(self.destination)
 
     def discard(self) -> None:
         """Remove what has arrived."""
-        self._stream.close()
+        with suppress(OSError):
+            self._stream.close()
         self._temporary.unlink(missing_ok=True)
 
     cancel = discard

@@ -5,8 +5,13 @@ Buildbot's own test bed (`buildbot.test.steps`) checks each command's exact argu
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildbot.process.remotecommand import RemoteException
 from buildbot.test.reactor import TestReactorMixin
 from buildbot.test.steps import (
     ExpectDownloadFile,
@@ -28,10 +33,17 @@ if TYPE_CHECKING:
 
 
 class StepCase(TestBuildStepMixin, TestReactorMixin, unittest.TestCase):
-    """One step on a fake worker; a subclass calls `self.setup_step(...)` and `self.run_step()`."""
+    """One step on a fake worker; a subclass calls `self.setup_step(...)` and `self.run_step()`.
+
+    `folder` is empty, and gone when the test ends; the fake master makes its own below it.
+    """
 
     @defer.inlineCallbacks
     def setUp(self) -> Any:
+        self.folder = Path(tempfile.mkdtemp(prefix="minios-step-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.addCleanup(os.chdir, Path.cwd())
+        os.chdir(self.folder)
         self.setup_test_reactor()
         yield self.setup_test_build_step()
         self.setup_build()
@@ -40,6 +52,24 @@ class StepCase(TestBuildStepMixin, TestReactorMixin, unittest.TestCase):
         """Give the build properties; call it after `setup_step`."""
         for name, value in properties.items():
             self.build.setProperty(name, value, "test")
+
+    def property(self, name: str) -> Any:
+        """A property of the build, for what `expect_property` cannot say."""
+        return self.build.getProperty(name)
+
+    def log_text(self, name: str) -> str:
+        """What a log of the step holds."""
+        return str(self.get_nth_step(0).logs[name].stdout)
+
+    def interrupt_when(self, owner: Any, name: str) -> None:
+        """Cancel the step while it is in the function `owner.name`, which a thread runs."""
+        real = getattr(owner, name)
+
+        def interrupting(*args: Any, **kwargs: Any) -> Any:
+            self.get_nth_step(0).interrupt("somebody pressed stop")
+            return real(*args, **kwargs)
+
+        self.patch(owner, name, interrupting)
 
 
 def shell(
@@ -63,28 +93,46 @@ def shell(
     )
 
 
-def upload_text(path: str, content: str | bytes, *, limit: int, workdir: str = "build/src") -> Any:
-    """An upload into memory that the worker answers with `content`."""
-    expected = ExpectUploadFile(
+def interrupted(expected: Any) -> Any:
+    """The command during which the step is cancelled (see `interrupt_nth_remote_command`)."""
+    expected.interrupted = True
+    return expected
+
+
+def upload(path: str, *, limit: int, workdir: str = "build/src", text: bool = False) -> Any:
+    """An upload, into memory or to a file of the master; what the worker answers is not said yet."""
+    return ExpectUploadFile(
         blocksize=BLOCK_SIZE,
         maxsize=limit + 1,
         workersrc=path,
         workdir=workdir,
-        writer=ExpectRemoteRef(BoundedStringWriter),
+        writer=ExpectRemoteRef(BoundedStringWriter if text else BoundedFileWriter),
     )
-    return expected.upload_string(content).exit(0)
+
+
+def upload_text(path: str, content: str | bytes, *, limit: int, workdir: str = "build/src") -> Any:
+    """An upload into memory that the worker answers with `content`."""
+    return upload(path, limit=limit, workdir=workdir, text=True).upload_string(content).exit(0)
 
 
 def upload_file(path: str, content: bytes, *, limit: int, workdir: str = "build/src") -> Any:
     """An upload to a file of the master that the worker answers with `content`."""
-    expected = ExpectUploadFile(
-        blocksize=BLOCK_SIZE,
-        maxsize=limit + 1,
-        workersrc=path,
-        workdir=workdir,
-        writer=ExpectRemoteRef(BoundedFileWriter),
-    )
-    return expected.upload_string(content).exit(0)
+    return upload(path, limit=limit, workdir=workdir).upload_string(content).exit(0)
+
+
+def no_such_file(expected: Any, path: str) -> Any:
+    """Makes the worker answer an upload as buildbot-worker does when it has no such file."""
+
+    def answer(command: Any) -> None:
+        command.args["writer"].remote_close()
+
+    return expected.behavior(answer).stderr(f"Cannot open file '{path}' for upload").exit(1)
+
+
+def disk_full(expected: Any) -> Any:
+    """Makes the worker answer a download as buildbot-worker does when its disk is full."""
+    told = "builtins.OSError: [Errno 28] No space left on device\nTraceback: the worker's own"
+    return expected.error(RemoteException(told))
 
 
 def download(

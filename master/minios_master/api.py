@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from minios_steps.core.errors import MiniosError
 
@@ -29,6 +31,10 @@ class MasterApi:
         self._session = requests.Session()
         # A proxy that the environment names must not see loopback traffic.
         self._session.trust_env = False
+        # Twisted closes a connection a minute after it was made, whatever happens on it.
+        self._session.headers["Connection"] = "close"
+        retries = Retry(total=3, backoff_factor=0.2, allowed_methods={"GET"})
+        self._session.mount("http://", HTTPAdapter(max_retries=retries))
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """The answer to a GET below `/api/v2/`."""

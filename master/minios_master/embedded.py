@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ START_SECONDS = 60
 STOP_SECONDS = 20
 _BUILDBOT = "import sys; from buildbot.scripts.runner import run; sys.exit(run())"
 # A make that runs us must not pass its flags and job server on to the makes we run.
+_TELLING = re.compile(r"^[\w.]*(?:Error|Exception): .|error while|configuration error", re.IGNORECASE)
 _NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
 
 
@@ -47,6 +49,7 @@ class EmbeddedMaster:
         self.port = settings.web_port or web.port
         self.lock = StateLock(settings.state)
         self.process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def url(self) -> str:
@@ -146,6 +149,8 @@ class EmbeddedMaster:
 
     def _spawn(self, *, lifeline: bool) -> None:
         basedir = self.settings.basedir
+        log = basedir / "twistd.log"
+        self._log_start = log.stat().st_size if log.exists() else 0
         with (basedir / "console.log").open("wb") as console:
             # Its own session: Ctrl-C goes to this process, which then stops the master in order.
             self.process = subprocess.Popen(
@@ -177,11 +182,15 @@ class EmbeddedMaster:
         )
 
     def _last_words(self) -> str:
-        """The line of the master's output that says most."""
-        log = self.settings.basedir / "console.log"
-        lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-        telling = [line for line in lines if "rror" in line]
-        return (telling or lines or ["it said nothing"])[-1][:300]
+        """The line of this start's log that says most: Buildbot logs an exception last."""
+        text = ""
+        for name, start in (("twistd.log", self._log_start), ("console.log", 0)):
+            log = self.settings.basedir / name
+            if log.exists():
+                text += log.read_bytes()[start:].decode("utf-8", "replace")
+        lines = [line.strip().removeprefix("builtins.") for line in text.splitlines() if line.strip()]
+        telling = [line for line in lines if _TELLING.search(line)]
+        return (telling or lines or ["it said nothing"])[-1][:400]
 
 
 def stop_detached(state: StateLock) -> Run | None:

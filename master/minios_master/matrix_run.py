@@ -76,7 +76,8 @@ class MatrixRun:
             told = self._api.properties(self._build)
         except requests.RequestException as error:
             raise MiniosError(
-                f"the master at {self._api.url} went away during the run", hint="see its twistd.log"
+                f"the master at {self._api.url} does not answer any more: {error}",
+                hint="see its twistd.log",
             ) from error
         except KeyboardInterrupt:
             self._stop()

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class InUseError(MiniosError):
+    """Somebody else uses the state folder now."""
+
+
 @dataclass(frozen=True)
 class Run:
     """Who holds a state folder: `kind` is `matrix` or `up`."""
@@ -39,14 +43,14 @@ class StateLock:
         self.descriptor = -1
 
     def acquire(self) -> None:
-        """Take the lock; raises `MiniosError` naming the holder when it is taken."""
+        """Take the lock; raises `InUseError` naming the holder when it is taken."""
         self.state.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise MiniosError(self._who(), hint="wait for it, or use another --state folder") from error
+            raise InUseError(self._who(), hint="wait for it, or use another --state folder") from error
         self.descriptor = descriptor
         self._run.unlink(missing_ok=True)
 

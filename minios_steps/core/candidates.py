@@ -163,7 +163,7 @@ class CandidateStore:
         return self.layout.closure(descriptor)
 
     def prune(self, keep: Collection[Digest], *, min_age: float = _GRACE) -> int:
-        """Forget the cells whose keys are not in `keep`, and remove the blobs that only they had.
+        """Forget the cells that are damaged or not in `keep`, and remove the blobs that only they had.
 
         Args:
             keep: keys.
@@ -175,14 +175,18 @@ class CandidateStore:
         Raises:
             ImageError: a record or blob cannot be removed.
         """
+        wanted = {key.hex: key for key in keep}
         kept = []
         for path in self._paths():
-            if path.stem in {key.hex for key in keep}:
-                kept.append(path)
+            record = self.find(wanted[path.stem]) if path.stem in wanted else None
+            if record:
+                kept.append(record.descriptor)
             else:
-                path.unlink(missing_ok=True)
-        records = [self._load(path) for path in kept]
-        return self.layout.collect([record.descriptor for record in records if record], min_age=min_age)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise disk_error(path, error) from error
+        return self.layout.collect(kept, min_age=min_age)
 
     def _path(self, key: Digest) -> Path:
         return self._cells / f"{key.hex}.json"

@@ -9,6 +9,7 @@ Format: POSIX.1-2001 `pax`, "ustar Interchange Format"; GNU tar manual, "Basic T
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tarfile
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -42,7 +43,7 @@ _KEPT_MODE = 0o1777
 
 
 def read_members(path: Path, *, max_bytes: int, max_entries: int) -> list[Entry]:
-    """Read a plain tar into memory, with owners set to 0.
+    """Read a plain tar into memory, with owners set to 0, and folders without setuid and setgid.
 
     Args:
         path: the tar.
@@ -52,7 +53,7 @@ def read_members(path: Path, *, max_bytes: int, max_entries: int) -> list[Entry]
     Raises:
         UnsafeArchiveError: it is no tar or cut short; is over a limit; has an absolute
             path or link, a path or link that leads out, a path twice or below what is no
-            folder, a device, pipe or sparse file, a setuid or setgid bit.
+            folder, a device, pipe or sparse file, a setuid or setgid file.
     """
     name = path.name
     found = []
@@ -60,7 +61,8 @@ def read_members(path: Path, *, max_bytes: int, max_entries: int) -> list[Entry]
         with path.open("rb") as stream:
             for entry in scan_members(stream, max_bytes=max_bytes, max_entries=max_entries, name=name):
                 _check_worker(entry, name)
-                found.append(entry)
+                # A folder made below a setgid folder is one too: no reason to refuse it.
+                found.append(dataclasses.replace(entry, mode=entry.mode & _KEPT_MODE))
     except OSError as error:
         raise UnsafeArchiveError(f"{path}: cannot be read: {error.strerror}") from error
     return found
@@ -127,7 +129,7 @@ def _size(told: str, plain: int, name: str) -> int:
 
 
 def _check_worker(entry: Entry, name: str) -> None:
-    if entry.mode & _SPECIAL:
+    if entry.mode & _SPECIAL and entry.kind != "dir":
         raise UnsafeArchiveError(f"{name}: {entry.path!r} is setuid or setgid")
     if entry.kind != "symlink":
         return

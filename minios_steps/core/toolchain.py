@@ -208,9 +208,9 @@ def parse_probe(text: str, arch: Arch) -> Toolchain:
         ToolchainError: there is no compiler for `arch`, or this is not the probe's output.
     """
     found = _values(text)
-    if _MARK not in found or not found.get("uname"):
+    uname = _one(found, "uname")
+    if _MARK not in found or not uname:
         raise ToolchainError("the toolchain probe did not answer", hint="see the step's log on the worker")
-    uname = found["uname"][0]
     if not _one(found, "cc_path"):
         command = f"{compiler_prefix(arch, uname)}gcc"
         native = uname in arch.uname

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import sys
@@ -79,13 +80,22 @@ def test_wrong_class_or_order_is_refused(bits: int, data: str) -> None:
 
 
 def test_object_file_is_refused() -> None:
-    with pytest.raises(ElfError, match="x: expected a program or a shared object, found a relocatable object"):
+    with pytest.raises(
+        ElfError, match="x: expected a program or a shared object, found a relocatable object"
+    ):
         check_machine(read_elf(make_elf(kind=1)), make_arch(), "x")
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x7fELF", b"#!/bin/sh\n", b"/* GNU ld script */ GROUP ( libc.so.6 )", bytes(64), b"\x7fELF\x09\x01" + bytes(64)],
+    [
+        b"",
+        b"\x7fELF",
+        b"#!/bin/sh\n",
+        b"/* GNU ld script */ GROUP ( libc.so.6 )",
+        bytes(64),
+        b"\x7fELF\x09\x01" + bytes(64),
+    ],
 )
 def test_what_is_no_elf_is_refused(data: bytes) -> None:
     with pytest.raises(ElfError, match=r"^libc\.so: not an ELF file, or a damaged one$"):
@@ -107,15 +117,19 @@ def test_every_truncation_is_refused_or_read(bits: int) -> None:
 
 def test_damage_never_escapes_as_another_error() -> None:
     dice = random.Random(9)  # noqa: S311
-    wholes = [make_elf(bits=b, data=d, interpreter="/l/d", needed=["a", "b"]) for b in (32, 64) for d in ("little", "big")]
-    for _ in range(3000):
+    wholes = [
+        make_elf(bits=b, data=d, interpreter="/l/d", needed=["a", "b"])
+        for b in (32, 64)
+        for d in ("little", "big")
+    ]
+    for _ in range(1000):
         damaged = bytearray(dice.choice(wholes))
         for _ in range(dice.randint(1, 6)):
-            damaged[dice.randrange(4, len(damaged))] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)))
-        try:
+            damaged[dice.randrange(4, len(damaged))] = dice.choice(
+                (0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256))
+            )
+        with contextlib.suppress(ElfError):
             read_elf(bytes(damaged))
-        except ElfError:
-            pass
 
 
 def test_names_that_never_end_are_refused() -> None:

@@ -188,7 +188,7 @@ def test_workers_tar_is_read(tmp_path: Path, kind: int) -> None:
         (item("d", tarfile.FIFOTYPE), "named pipe"),
         (item("d", b"Z"), "unknown type"),
         (item("s", mode=0o4755), "setuid or setgid"),
-        (item("s", tarfile.DIRTYPE, mode=0o2755), "setuid or setgid"),
+        (item("s", mode=0o2755), "setuid or setgid"),
         (item(".", tarfile.SYMTYPE, target="x"), "the root is a symlink"),
     ],
 )
@@ -197,6 +197,12 @@ def test_hostile_entries_are_refused(tmp_path: Path, bad: tarfile.TarInfo, messa
     with pytest.raises(UnsafeArchiveError, match=message) as caught:
         read(path)
     assert caught.value.what.startswith("w.tar: ")
+
+
+def test_folder_below_a_setgid_folder_is_plain(tmp_path: Path) -> None:
+    folder = item("bin", tarfile.DIRTYPE, mode=0o2755)
+    path = worker_tar(tmp_path / "w.tar", lambda archive: archive.addfile(folder))
+    assert read(path) == [Entry("bin", "dir", 0o755)]
 
 
 def test_entry_below_a_link_is_refused(tmp_path: Path) -> None:
@@ -262,7 +268,12 @@ def test_sparse_files_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
-    [("path", "../evil", "not a plain"), ("linkpath", "/etc", "absolute"), ("size", "-1", "size"), ("size", "9" * 9, "bytes")],
+    [
+        ("path", "../evil", "not a plain"),
+        ("linkpath", "/etc", "absolute"),
+        ("size", "-1", "size"),
+        ("size", "9" * 9, "bytes"),
+    ],
 )
 def test_extended_headers_are_judged_too(tmp_path: Path, key: str, value: str, message: str) -> None:
     info = item("good", tarfile.SYMTYPE if key == "linkpath" else tarfile.REGTYPE, target="x")

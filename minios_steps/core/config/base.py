@@ -1,4 +1,4 @@
-"""What every configuration model shares: strict, frozen, no unknown keys."""
+"""What every configuration model shares: frozen, no unknown keys."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Model(BaseModel):
-    """A frozen model that refuses unknown keys and converts no types."""
+    """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -107,9 +107,11 @@ def validate(file: YamlFile, model: type[M], problems: list[str]) -> M | None:
             what = what[:1].lower() + what[1:]
         # The branches of a union complain one by one about the same key.
         found.setdefault(at, {})[what] = detail["type"]
-    for at in sorted(found, key=lambda at: (file.line(at), dotted(at))):
-        if not _is_echo(at, set(found[at].values()), found, renamed):
-            problems.append(file.problem(at, ", or ".join(found[at])))
+    problems.extend(
+        file.problem(at, ", or ".join(found[at]))
+        for at in sorted(found, key=lambda at: (file.line(at), dotted(at)))
+        if not _is_echo(at, set(found[at].values()), found, renamed)
+    )
     return None
 
 

@@ -41,7 +41,7 @@ def run(
     command: Sequence[str],
     *,
     folder: Path,
-    environment: Mapping[str, str],
+    environment: Mapping[str, str | None],
     seconds: float,
     cancelled: Callable[[], bool] = never,
 ) -> Finished:
@@ -50,7 +50,7 @@ def run(
     Args:
         command: the program and its arguments.
         folder: where it runs.
-        environment: added to this process's own, with `LC_ALL=C`.
+        environment: added to this process's own, with `LC_ALL=C`; `None` takes a name away.
         seconds: after which it is stopped.
         cancelled: asked often; when it says yes, the command is stopped.
 
@@ -58,12 +58,13 @@ def run(
         SourceError: there is no such program, or it took too long.
         CancelledError: cancelled.
     """
+    added = {**os.environ, "LC_ALL": "C", **environment}
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
             child = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**os.environ, "LC_ALL": "C", **environment},
+                env={name: value for name, value in added.items() if value is not None},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,

@@ -12,6 +12,7 @@ from minios_steps.core.sources import debian, file, https
 from minios_steps.core.sources.cache import WrongDigestError
 from minios_steps.core.sources.request import Obtained, Request
 from minios_steps.core.sources.storage import CancelledError, StorageError, stop_if
+from minios_steps.core.sources.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +140,7 @@ def _keep(obtained: Obtained, request: Request, cache: SourceCache) -> Path:
 def _name(mirror: Mirror, request: Request) -> str:
     """A mirror's name for people, without what may be secret in a URL."""
     if isinstance(mirror, HttpsMirror):
-        return https.host_of(request.fill(mirror.url))
+        return host_of(request.fill(mirror.url))
     if isinstance(mirror, FileMirror):
         return request.fill(mirror.path)
     return f"Debian source package {mirror.package}"

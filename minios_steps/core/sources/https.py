@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 import tenacity
@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources.request import Obtained
 from minios_steps.core.sources.storage import POLL_SECONDS, StorageError, stop_if, writing
+from minios_steps.core.sources.url import check_url, host_of
 from minios_steps.core.sources.web_errors import TransientError, from_exception, from_status
 
 if TYPE_CHECKING:
@@ -82,41 +83,6 @@ def obtain(
         return _Download(
             url, cache.partial(request.digest, url), mirror, request, patience, open_session
         ).run()
-
-
-def check_url(url: str, *, insecure: bool, before: str = "") -> None:
-    """Refuse a URL that may not be used.
-
-    Args:
-        url: where the next request would go.
-        insecure: whether plain http is allowed.
-        before: the URL that redirects here; https never leads to http.
-
-    Raises:
-        SourceError: the scheme is neither https nor an allowed http, or no host is named.
-    """
-    scheme, host = _split(url)
-    if not host:
-        raise SourceError("not a URL with a host")
-    if before and _split(before)[0] == "https" and scheme != "https":
-        raise SourceError(f"redirects from https to {scheme or 'nowhere'}, to {host}")
-    if scheme != "https" and not (scheme == "http" and insecure):
-        hint = "write `insecure: true` beside the URL to allow it" if scheme == "http" else ""
-        raise SourceError(f"{scheme or 'a URL without a scheme'} is not allowed", hint=hint)
-
-
-def host_of(url: str) -> str:
-    """The server a URL names, without what may be secret in it."""
-    return _split(url)[1] or "a malformed URL"
-
-
-def _split(url: str) -> tuple[str, str]:
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-        return parts.scheme.lower(), f"{parts.hostname}{port}" if parts.hostname else ""
-    except ValueError:
-        return "", ""
 
 
 class _Download:
@@ -283,10 +249,9 @@ class _Download:
         return state.attempt_number >= tries or (error.wait or 0) > longest or longest <= 0
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        first = self.patience.first_wait
-        backoff = tenacity.wait_exponential_jitter(
-            initial=first, max=self.patience.longest_wait, jitter=first
-        )
+        first, longest = self.patience.first_wait, self.patience.longest_wait
+        # The jitter keeps masters that failed together from coming back together.
+        backoff = tenacity.wait_exponential(first, longest) + tenacity.wait_random(0, first)
         return max(backoff(state), _error_of(state).wait or 0)
 
     def _tell(self, state: tenacity.RetryCallState) -> None:

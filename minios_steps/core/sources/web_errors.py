@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError, NameResolutionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from minios_steps.core.errors import SourceError
 
@@ -68,7 +68,8 @@ def from_status(status: int, headers: Mapping[str, str]) -> SourceError:
     except ValueError:
         name = f"HTTP {status}"
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= _SERVER_ERRORS:
-        return TransientError(name, wait=_retry_after(headers.get("Retry-After", "")))
+        wait = _retry_after(headers.get("Retry-After", ""))
+        return TransientError(f"{name}, asks to wait {wait:.0f} s" if wait else name, wait=wait)
     return SourceError(name)
 
 

@@ -1,0 +1,221 @@
+"""`ConfigureBusyBox`: what was asked for stuck, or the step says what did not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from archbed import make_arch
+from buildbot.process.properties import Property
+from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
+from stepbed import (
+    StepCase,
+    disk_full,
+    download,
+    interrupted,
+    no_such_file,
+    shell,
+    upload,
+    upload_text,
+)
+
+from minios_steps.configure_busybox import CONFIG_LIMIT, ConfigureBusyBox
+from minios_steps.core.kbuild import KbuildRules
+from minios_steps.core.kconfig import Fragment
+
+BASE = "CONFIG_ASH=y\n# CONFIG_STATIC is not set\nCONFIG_TC=y\n"
+ASKED = (
+    Fragment("kconfig/base.config", "CONFIG_TC=y\nCONFIG_ASH=y\n"),
+    Fragment("kconfig/static.config", "CONFIG_STATIC=y\n# CONFIG_TC is not set\n"),
+)
+FOR_OLDCONFIG = "CONFIG_ASH=y\nCONFIG_STATIC=y\n# CONFIG_TC is not set\n"
+RESULT = f"# written by kconfig\n{FOR_OLDCONFIG}CONFIG_LS=y\n"
+
+
+def make(target: str, *, answers: str = "", arch: str = "aarch64") -> Any:
+    return shell(["sh", "-c", f"{answers}make ARCH={arch} {target}"], env={"KCONFIG_NOTIMESTAMP": "1"})
+
+
+YES = "yes '' | "
+
+
+class Configuring(StepCase):
+    def configure(self, **kwargs: Any) -> None:
+        options = {"arch": make_arch(), "fragments": ASKED, **kwargs}
+        self.setup_step(ConfigureBusyBox(work_root=self.folder / "work", **options))
+
+    def up_to_oldconfig(self, sent: list[bytes] | None = None) -> tuple[Any, ...]:
+        return (
+            make("defconfig").exit(0),
+            upload_text(".config", BASE, limit=CONFIG_LIMIT),
+            download(".config", text=True, into=(sent if sent is not None else []).append),
+        )
+
+    def expect_config(self, text: str) -> None:
+        self.expect_commands(
+            *self.up_to_oldconfig(),
+            make("oldconfig", answers=YES).exit(0),
+            upload_text(".config", text, limit=CONFIG_LIMIT),
+        )
+
+    @property
+    def kept(self) -> str:
+        return (Path(self.property("cell_dir")) / "dot.config").read_text("utf-8")
+
+    async def test_all_stuck(self) -> None:
+        sent: list[bytes] = []
+        self.configure()
+        self.expect_commands(
+            *self.up_to_oldconfig(sent),
+            make("oldconfig", answers=YES).exit(0),
+            upload_text(".config", RESULT, limit=CONFIG_LIMIT),
+        )
+        self.expect_outcome(SUCCESS, "3 symbols on, all 3 asked-for stuck")
+        self.expect_log_file(".config", RESULT)
+        self.expect_property("objects", 0, "configure")
+        await self.run_step()
+        assert sent == [FOR_OLDCONFIG.encode()]
+        assert self.kept == RESULT
+        assert self.get_nth_step(0).getStatistic("symbols") == 3
+
+    def test_files_to_compile_are_counted(self) -> Any:
+        rules = self.folder / "rules.json"
+        lines = ("lib-y := a.o b.o", "lib-$(CONFIG_TC) += tc.o", "lib-$(CONFIG_LS) += ls.o")
+        rules.write_text(KbuildRules({"lib": lines}, frozenset()).to_json(), "utf-8")
+        self.configure()
+        self.set_properties(kbuild_rules=str(rules))
+        self.expect_config(RESULT)
+        self.expect_outcome(SUCCESS, "3 symbols on, all 3 asked-for stuck, 3 files to compile")
+        self.expect_property("objects", 3, "configure")
+        return self.run_step()
+
+    def test_damaged_rules(self) -> Any:
+        rules = self.folder / "rules.json"
+        rules.write_text("{}", "utf-8")
+        self.configure()
+        self.set_properties(kbuild_rules=str(rules))
+        self.expect_config(RESULT)
+        self.expect_outcome(FAILURE, "the prepared source's kbuild rules are damaged")
+        return self.run_step()
+
+    def test_renderables(self) -> Any:
+        self.configure(fragments=Property("asked"), base=Property("base"), arch=make_arch(make_arch="arm64"))
+        self.set_properties(asked=ASKED[:1], base="allnoconfig")
+        self.expect_commands(
+            make("allnoconfig", arch="arm64").exit(0),
+            upload_text(".config", BASE, limit=CONFIG_LIMIT),
+            download(".config", text=True),
+            make("oldconfig", answers=YES, arch="arm64").exit(0),
+            upload_text(".config", BASE, limit=CONFIG_LIMIT),
+        )
+        self.expect_outcome(SUCCESS, "2 symbols on, all 2 asked-for stuck")
+        return self.run_step()
+
+    async def test_scratch_of_an_earlier_build_is_emptied(self) -> None:
+        stale = self.folder / "work" / "Builder-linux" / "layer.tar.gz"
+        stale.parent.mkdir(parents=True)
+        stale.write_bytes(b"stale")
+        self.configure()
+        self.set_properties(workername="linux")
+        self.expect_config(RESULT)
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        assert [path.name for path in stale.parent.iterdir()] == ["dot.config"]
+
+    async def test_symbol_did_not_stick(self) -> None:
+        self.configure()
+        self.expect_config(RESULT.replace("CONFIG_STATIC=y", "# CONFIG_STATIC is not set"))
+        what = "CONFIG_STATIC did not stick: asked for y, got n (kconfig/static.config:1)"
+        self.expect_outcome(FAILURE, what)
+        self.expect_no_property("objects")
+        await self.run_step()
+        assert self.property("problem").startswith(what)
+        # The file is kept all the same, for whoever looks into it.
+        assert "# CONFIG_STATIC is not set" in self.kept
+
+    def test_symbol_is_unknown(self) -> Any:
+        self.configure(fragments=(Fragment("kconfig/x.config", "CONFIG_STATICS=y\n"),))
+        self.expect_config(RESULT)
+        self.expect_outcome(
+            FAILURE,
+            "CONFIG_STATICS does not exist in this release, did you mean CONFIG_STATIC? (kconfig/x.config:1)",
+        )
+        return self.run_step()
+
+    def test_several_symbols(self) -> Any:
+        self.configure(fragments=(Fragment("f", "CONFIG_TC=y\nCONFIG_NONE=y\n"),))
+        self.expect_config(RESULT)
+        first = "CONFIG_NONE does not exist in this release (f:2)"
+        self.expect_outcome(FAILURE, f"{first}; also CONFIG_TC")
+        return self.run_step()
+
+    def test_malformed_fragment(self) -> Any:
+        self.configure(fragments=(Fragment("kconfig/x.config", "\nTC=y\n"),))
+        self.expect_outcome(FAILURE, "kconfig/x.config:2: not a setting: 'TC=y'")
+        return self.run_step()
+
+    def test_defconfig_fails(self) -> Any:
+        self.configure()
+        self.expect_commands(make("defconfig").stderr("make: *** No rule to make target\n").exit(2))
+        self.expect_outcome(FAILURE, "make defconfig failed on the worker: make: *** No rule to make target")
+        return self.run_step()
+
+    def test_oldconfig_fails(self) -> Any:
+        self.configure()
+        self.expect_commands(
+            *self.up_to_oldconfig(), make("oldconfig", answers=YES).stdout("*** Error\n").exit(2)
+        )
+        self.expect_outcome(FAILURE, "make oldconfig failed on the worker: *** Error")
+        return self.run_step()
+
+    def test_no_config_comes_back(self) -> Any:
+        self.configure()
+        self.expect_commands(
+            make("defconfig").exit(0),
+            no_such_file(upload(".config", limit=CONFIG_LIMIT, text=True), "/w/.config"),
+        )
+        self.expect_outcome(
+            FAILURE, "the worker could not send '.config': Cannot open file '/w/.config' for upload"
+        )
+        return self.run_step()
+
+    async def test_far_too_large(self) -> None:
+        self.configure()
+        self.expect_config("#" * (CONFIG_LIMIT + 1))
+        self.expect_outcome(FAILURE, "'.config' from the worker: larger than the 1,048,576 bytes allowed")
+        await self.run_step()
+        assert not (self.folder / "work").exists()
+
+    def test_disk_of_the_worker_full(self) -> Any:
+        self.configure()
+        self.expect_commands(
+            make("defconfig").exit(0),
+            upload_text(".config", BASE, limit=CONFIG_LIMIT),
+            disk_full(download(".config", text=True)),
+        )
+        self.expect_outcome(
+            FAILURE,
+            "the worker could not write '.config': builtins.OSError: [Errno 28] No space left on device",
+        )
+        return self.run_step()
+
+    def cancelled(self, number: int, *commands: Any) -> Any:
+        self.configure()
+        self.interrupt_nth_remote_command(number)
+        self.expect_commands(*commands[:-1], interrupted(commands[-1]))
+        self.expect_outcome(CANCELLED)
+        self.expect_no_property("objects")
+        self.expect_no_property("problem")
+        result = self.run_step()
+        assert not (self.folder / "work").exists()
+        return result
+
+    def test_cancelled_in_defconfig(self) -> Any:
+        return self.cancelled(0, make("defconfig").exit(-1))
+
+    def test_cancelled_in_oldconfig(self) -> Any:
+        return self.cancelled(3, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(-1))
+
+    def test_cancelled_in_the_last_upload(self) -> Any:
+        last = upload(".config", limit=CONFIG_LIMIT, text=True).upload_string("CONFIG_").exit(1)
+        return self.cancelled(4, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(0), last)
