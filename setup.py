@@ -37,7 +37,10 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["minios_steps*"]), *find_packages("master", include=["minios_master*"])],
+    packages=[
+        *find_packages(include=["minios_steps*"]),
+        *find_packages("master", include=["minios_master*"]),
+    ],
     package_dir={"minios_master": "master/minios_master"},
     package_data={"minios_steps": ["py.typed"], "minios_master": ["py.typed"]},
     data_files=data_files(),
@@ -54,6 +57,7 @@ setup(
         "rich>=13.9,<16",
         "tenacity>=9,<10",
         "typer>=0.15,<1",
+        "urllib3>=2.2,<3",
     ],
     extras_require={
         "dev": [

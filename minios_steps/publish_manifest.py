@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 
 from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.errors import MiniosError
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.policy import CellResult
 from minios_steps.core.release import Releaser, ReleaseReport
@@ -53,13 +54,18 @@ class PublishManifest(MiniosStep):
         cells = [CellResult.from_json(item) for item in self.getProperty("cells", [])]
         mine = [c for c in cells if c.version == str(self.version) and c.variant == self.variant]
         releaser = Releaser(self.project, CandidateStore(self.store), Layout(self.layout))
-        report, results = await self.in_thread(
-            releaser.publish,
-            Version.parse(str(self.version)),
-            self.variant,
-            mine,
-            list(self.getProperty("asked_arches", [])),
-        )
+        try:
+            report, results = await self.in_thread(
+                releaser.publish,
+                Version.parse(str(self.version)),
+                self.variant,
+                mine,
+                list(self.getProperty("asked_arches", [])),
+            )
+        except MiniosError as error:
+            # The run's summary must tell of this release too, not only this step's log.
+            report = ReleaseReport.failed(str(self.version), self.variant, str(error))
+            results = mine
         final = {(r.arch, r.version, r.variant): r for r in results}
         updated = [final.get((c.arch, c.version, c.variant), c) for c in cells]
         self.setProperty("cells", [c.as_json() for c in updated], self.name)

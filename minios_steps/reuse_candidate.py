@@ -59,7 +59,8 @@ class ReuseCandidate(MiniosStep):
         store = CandidateStore(self.store)
         damage: list[str] = []
         found = None
-        if not self.getProperty("force_rebuild", False):
+        forced = bool(self.getProperty("force_rebuild", False))
+        if not forced:
             found = await self.in_thread(store.find, inputs.key, damage.append)
         if damage:
             await self.addCompleteLog("damaged", "\n".join(damage) + "\n")
@@ -68,6 +69,6 @@ class ReuseCandidate(MiniosStep):
             self.setProperty("candidate", found.as_json(), self.name)
             self.summary = f"reused {found.descriptor.digest.short}, built {found.built}"
             return int(SUCCESS)
-        why = await self.in_thread(store.explain, inputs)
+        why = "a rebuild was asked for" if forced else await self.in_thread(store.explain, inputs)
         self.summary = f"to build, key {inputs.key.short}: {why}"
         return int(SUCCESS)

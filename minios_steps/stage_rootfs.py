@@ -61,7 +61,7 @@ class StageRootfs(MiniosStep):
         await self._install()
         await self.upload_file("../install.tar", installed, limit=INSTALL_LIMIT)
         busybox, links = await self.in_thread(self._read_install, installed)
-        info = read_elf(busybox)
+        info = read_elf(busybox, "bin/busybox")
         check_machine(info, self.arch, "bin/busybox")
         self._check_linkage(info)
         libraries = LibraryClosure(self.arch, info)

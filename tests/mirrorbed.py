@@ -1,4 +1,8 @@
-"""A real web server on the loopback that misbehaves as it is told, one behaviour per request."""
+"""What the tests of web mirrors share.
+
+A real web server on the loopback that misbehaves as it is told, one behaviour per
+request, and a client that downloads from it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,52 @@ import ssl
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from minios_steps.core.config.sources import HttpsMirror
+from minios_steps.core.digest import Digest
+from minios_steps.core.sources import https
+from minios_steps.core.sources.cache import SourceCache
+from minios_steps.core.sources.request import Obtained, Request
+from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     Behaviour = Callable[["Handler"], None]
+
+
+BODY = bytes(range(256)) * 1024
+FAST = https.Patience(connect=2, read=0.3, total=20, first_wait=0.001, longest_wait=1)
+
+
+class Client:
+    def __init__(self, root: Path) -> None:
+        self.cache = SourceCache(root)
+        self.lines: list[str] = []
+        self.max_bytes = 1 << 20
+        self.cancelled = lambda: False
+
+    def mirror(self, url: str, *, insecure: bool = True) -> HttpsMirror:
+        return HttpsMirror(kind="https", url=url, insecure=insecure)
+
+    @property
+    def request(self) -> Request:
+        return Request(
+            Version.parse("1.38.0"),
+            Digest.of(BODY),
+            self.max_bytes,
+            Path(),
+            self.lines.append,
+            self.cancelled,
+        )
+
+    def get(self, url: str, *, insecure: bool = True, patience: https.Patience = FAST) -> Obtained:
+        return https.obtain(self.mirror(url, insecure=insecure), self.request, self.cache, patience=patience)
+
+    def part(self, url: str) -> Path:
+        return self.cache.partial(Digest.of(BODY), self.request.fill(url))
 
 
 class Handler(BaseHTTPRequestHandler):

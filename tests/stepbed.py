@@ -61,6 +61,10 @@ class StepCase(TestBuildStepMixin, TestReactorMixin, unittest.TestCase):
         """What a log of the step holds."""
         return str(self.get_nth_step(0).logs[name].stdout)
 
+    def left(self, folder: str) -> list[str]:
+        """The names of all files below a folder of the master, sorted."""
+        return sorted(path.name for path in (self.folder / folder).rglob("*") if path.is_file())
+
     def interrupt_when(self, owner: Any, name: str) -> None:
         """Cancel the step while it is in the function `owner.name`, which a thread runs."""
         real = getattr(owner, name)

@@ -8,7 +8,7 @@ from minios_steps.core.errors import ImageError
 
 # containerd's platforms package: these variants mean the same as none.
 _DEFAULT_VARIANTS = {("arm64", "v8"): "", ("amd64", "v1"): ""}
-_MAX_PARTS = 3
+_MIN_PARTS, _MAX_PARTS = 2, 3
 
 
 @dataclass(frozen=True, order=True)
@@ -23,8 +23,8 @@ class Platform:
     def parse(cls, text: str) -> Platform:
         """Read `os/architecture[/variant]`; raises `ImageError` on any other form."""
         parts = text.split("/")
-        if not 2 <= len(parts) <= _MAX_PARTS or not all(parts):
-            raise ImageError(f"not a platform: {text!r}", hint="write os/architecture or os/architecture/variant")
+        if not _MIN_PARTS <= len(parts) <= _MAX_PARTS or not all(parts):
+            raise ImageError(f"not a platform: {text!r}", hint="write os/architecture[/variant]")
         return cls(*parts)
 
     @property

@@ -45,6 +45,11 @@ class ReleaseReport:
     left_out: dict[str, str]
     carried: tuple[str, ...]
 
+    @classmethod
+    def failed(cls, version: str, variant: Variant, reason: str) -> ReleaseReport:
+        """A release that an error stopped before anything was visible."""
+        return cls(version, variant, "blocked", (), "", (reason,), {}, ())
+
     def as_json(self) -> dict[str, Any]:
         """A mapping of plain types."""
         return dataclasses.asdict(self)

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from by_hand import HandInputs, build_by_hand
 from minios_master.machine import local_arches
-from minios_steps.core.sources.fetch import fetch
 from rich.console import Console
 from rich.table import Table
 
 from minios_steps.core import kconfig
 from minios_steps.core.config.load import load_project
 from minios_steps.core.sources.cache import SourceCache
+from minios_steps.core.sources.fetch import fetch
 from minios_steps.core.toolchain import compiler_prefix
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,9 +90,8 @@ def main() -> None:
         finally:
             subprocess.run([*base, "down"], check=True, stdout=subprocess.DEVNULL)
     console = Console()
-    console.print(
-        f"{platform.machine()}, {jobs} cores, {platform.system()} {platform.release()}, BusyBox {version} static"
-    )
+    machine = f"{platform.machine()}, {jobs} cores, {platform.system()} {platform.release()}"
+    console.print(f"{machine}, BusyBox {version} static")
     console.print(table)
     console.print(
         f"master: start to ready {start_seconds:.1f} s, peak memory {memory:.0f} MB (local workers included)"

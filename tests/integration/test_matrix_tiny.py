@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from userland import Minios
+
 X86 = {"x86_64": "required"}
 
 
@@ -40,6 +42,12 @@ def processes_below(folder: Path) -> list[str]:
         if where.startswith(str(folder)) or str(folder) in command:
             found.append(f"{process.name} {command}")
     return found
+
+
+def compiles(cli: Minios) -> bool:
+    """Whether the compiler has finished its first files."""
+    build = cli.state / "master" / "workers" / "local-x86_64" / "x86_64" / "build"
+    return any((build / "src" / "libbb").glob("*.o"))
 
 
 def test_build_then_reuse(config_copy: Any, minios: Any) -> None:
@@ -98,7 +106,8 @@ def test_compile_error_is_quoted(config_copy: Any, minios: Any) -> None:
     config = config_copy(tiny=True, arches=X86)
     (config / "patches" / "break.patch").write_text(BREAK, "utf-8")
     sources = config / "sources.yaml"
-    sources.write_text(sources.read_text("utf-8").replace("patches: [", "patches: [break.patch, "), "utf-8")
+    text = sources.read_text("utf-8")
+    sources.write_text(text.replace("- tc-without-cbq.patch", "- break.patch"), "utf-8")
     done = minios(config).run("matrix")
     assert done.returncode == 1
     assert "coreutils/echo.c:" in done.stdout
@@ -119,8 +128,7 @@ BREAK = """A deliberate mistake.
 def test_ctrl_c_leaves_nothing_behind(config_copy: Any, minios: Any) -> None:
     cli = minios(config_copy(arches=X86))
     run = cli.start("matrix")
-    log = cli.state / "master" / "workers" / "local-x86_64"
-    wait_for(lambda: any(log.rglob("src/libbb/*.o")), "object file")
+    wait_for(lambda: compiles(cli), "object file")
     run.send_signal(signal.SIGINT)
     text, _ = run.communicate(timeout=60)
     assert run.returncode == 130, text
@@ -137,8 +145,7 @@ def test_ctrl_c_leaves_nothing_behind(config_copy: Any, minios: Any) -> None:
 def test_killed_command_takes_its_master_along(config_copy: Any, minios: Any) -> None:
     cli = minios(config_copy(arches=X86))
     run = cli.start("matrix")
-    log = cli.state / "master" / "workers" / "local-x86_64"
-    wait_for(lambda: any(log.rglob("src/libbb/*.o")), "object file")
+    wait_for(lambda: compiles(cli), "object file")
     run.kill()
     run.communicate(timeout=60)
     wait_for(lambda: not processes_below(cli.folder), "end of all processes", 30)

@@ -55,9 +55,8 @@ def test_skopeo_copies_each_platform(full_matrix: Any, tmp_path: Path, platform:
     assert config["architecture"] == platform.split("/")[1]
 
 
-def test_arm64_runs_under_docker_and_qemu(
-    full_matrix: Any, engine: Any, binfmt: None, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("binfmt")
+def test_arm64_runs_under_docker_and_qemu(full_matrix: Any, engine: Any, tmp_path: Path) -> None:
     archive = tmp_path / "arm64.tar"
     source = f"oci:{full_matrix.out}:latest"
     skopeo("copy", *select("linux/arm64/v8"), source, f"docker-archive:{archive}:minios:arm64")

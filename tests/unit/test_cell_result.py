@@ -22,17 +22,20 @@ BUILT = CellResult.built(CELL, CANDIDATE, seconds=3.5)
 
 
 def test_built() -> None:
-    assert CellResult(
-        "sw64",
-        "1.38.0",
-        "static",
-        "built",
-        digest=f"sha256:{'a' * 64}",
-        size=1234,
-        seconds=3.5,
-        key=CANDIDATE["key"],
-        descriptor=DESCRIPTOR,
-    ) == BUILT
+    assert (
+        CellResult(
+            "sw64",
+            "1.38.0",
+            "static",
+            "built",
+            digest=f"sha256:{'a' * 64}",
+            size=1234,
+            seconds=3.5,
+            key=CANDIDATE["key"],
+            descriptor=DESCRIPTOR,
+        )
+        == BUILT
+    )
 
 
 def test_reused() -> None:

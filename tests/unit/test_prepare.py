@@ -70,7 +70,7 @@ class Bench:
         return sorted(path.name for path in self.cache.iterdir() if path.suffix != ".lock")
 
 
-def release(top: str, files: dict[str, str]) -> bytes:
+def release(top: str, files: dict[str, str], *, links: dict[str, str] | None = None) -> bytes:
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w") as archive:
         for name, text in files.items():
@@ -80,6 +80,10 @@ def release(top: str, files: dict[str, str]) -> bytes:
             info.mtime = 1
             info.uname = "builder"
             archive.addfile(info, io.BytesIO(text.encode()))
+        for name, target in (links or {}).items():
+            info = tarfile.TarInfo(f"{top}/{name}")
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
     return output.getvalue()
 
 
@@ -124,6 +128,13 @@ def test_the_same_input_gives_the_same_bytes(bench: Bench, tmp_path: Path) -> No
     assert one.path.read_bytes()[:8] == b"\x1f\x8b\x08\x00" + EPOCH.to_bytes(4, "little")
 
 
+def test_a_link_stays_a_link(bench: Bench) -> None:
+    bench.tarball.write_bytes(release("bb", FILES, links={"scripts/link": "../Makefile"}))
+    with tarfile.open(bench().path) as archive:
+        member = archive.getmember("busybox-1.38.0/scripts/link")
+    assert (member.type, member.linkname, member.mode) == (tarfile.SYMTYPE, "../Makefile", 0o644)
+
+
 def test_patches_apply_in_order(bench: Bench) -> None:
     second = FIX.replace("return 1", "RETURN").replace("return 0", "return 2").replace("RETURN", "return 0")
     prepared = bench(bench.patch("1.patch", FIX), bench.patch("2.patch", second))
@@ -152,9 +163,9 @@ def test_everything_that_decides_the_bytes_is_in_the_key(bench: Bench) -> None:
     keys = {bench().key, bench(patch).key, bench(epoch=EPOCH + 1).key}
     bench.patch("fix.patch", FIX.replace("return 0", "return 3"))
     keys.add(bench(patch).key)
-    bench.tarball.write_bytes(bench.tarball.read_bytes() + b"")
+    bench.tarball.write_bytes(bench.tarball.read_bytes() + bz2.compress(b""))
     keys.add(bench(patch).key)
-    assert len(keys) == 4
+    assert len(keys) == 5
 
 
 def test_the_rules_are_those_of_the_patched_source(bench: Bench) -> None:
@@ -196,7 +207,7 @@ def test_what_a_killed_run_left_is_in_nobodys_way(bench: Bench) -> None:
 def test_a_patch_that_does_not_apply_is_named_and_git_quoted(bench: Bench) -> None:
     bad = bench.patch("bad.patch", FIX.replace("-\treturn 1", "-\treturn 7"))
     with pytest.raises(SourceError) as caught:
-        bench(bench.patch("good.patch", FIX.replace("true.c", "true.c")), bad)
+        bench(bench.patch("good.patch", FIX), bad)
     assert caught.value.what == "bad.patch does not apply: error: patch failed: coreutils/true.c:1"
     assert bench.left == []
 
@@ -267,10 +278,9 @@ def test_a_release_has_one_top_folder(bench: Bench) -> None:
 
 def test_what_is_no_busybox_is_refused_and_not_kept(bench: Bench) -> None:
     bench.tarball.write_bytes(release("other", {"README": "hello\n"}))
-    with pytest.raises(SourceError, match="holds no BusyBox"):
+    with pytest.raises(SourceError, match=r"busybox-1\.38\.0\.tar\.gz: holds no BusyBox"):
         bench()
-    with pytest.raises(SourceError, match="holds no BusyBox"):
-        bench()
+    assert bench.left == []
 
 
 def test_a_full_disk_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

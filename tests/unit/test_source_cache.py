@@ -86,7 +86,7 @@ def test_a_full_disk_is_one_clear_line(
 
 def test_a_place_that_cannot_be_a_folder_is_one_clear_line(tmp_path: Path, tarball: Path) -> None:
     (tmp_path / "sources").write_text("in the way")
-    with pytest.raises(StorageError, match="cannot write .*sources.*: Not a directory"):
+    with pytest.raises(StorageError, match=r"cannot write .*sources.*: Not a directory"):
         SourceCache(tmp_path / "sources").add(tarball, DIGEST)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_output_errors_and_status_come_back(tmp_path: Path) -> None:
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot run no-such-program: No such file"):
+    with pytest.raises(SourceError, match="cannot run no-such-program: "):
         child.run(("no-such-program",), folder=tmp_path, environment={}, seconds=30)
 
 
@@ -37,7 +38,10 @@ def test_a_command_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
 
 def test_cancelling_stops_the_command_and_what_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    script = "sleep 60 & echo $$ $! > pids.tmp; mv pids.tmp pids; wait"
+    script = "trap : TERM; (trap '' TERM; exec sleep 60) & echo $$ $! > pids.tmp; mv pids.tmp pids; wait"
     with pytest.raises(CancelledError):
         child.run(("sh", "-c", script), folder=tmp_path, environment={}, seconds=30, cancelled=pids.exists)
-    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    # A signal takes its time.
+    deadline = time.monotonic() + 10
+    while any(alive(int(pid)) for pid in pids.read_text().split()):
+        assert time.monotonic() < deadline

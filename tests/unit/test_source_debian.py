@@ -11,10 +11,10 @@ import pytest
 from minios_steps.core.config.sources import DebianSourceMirror
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
-from minios_steps.core.sources import debian
+from minios_steps.core.sources import child, debian
 from minios_steps.core.sources.debian import choose, parse_source_files, upstream_version
 from minios_steps.core.sources.request import Obtained, Request
-from minios_steps.core.sources.storage import CancelledError
+from minios_steps.core.sources.storage import CancelledError, StorageError
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ echo "$4 $suite" >> "$FAKE/log"
 case $4 in
 update)
     test -e "$FAKE/hang" && exec sleep 60
+    test -e "$FAKE/full" && { echo "E: Error writing - write (28: No space left on device)" >&2; exit 100; }
     test -e "$FAKE/$suite" && exit 0
     echo "Reading package lists..."
     echo "E: The repository '$suite' does not have a Release file." >&2
@@ -206,6 +207,22 @@ def test_a_download_that_fails_quotes_apt(apt: FakeApt, wanted: Request) -> None
         apt.obtain(wanted)
 
 
+def test_a_full_disk_is_no_reason_to_try_further(apt: FakeApt, wanted: Request) -> None:
+    (apt.root / "full").touch()
+    with pytest.raises(StorageError, match=f"cannot write {apt.work}/apt: the disk is full"):
+        apt.obtain(wanted)
+    assert apt.log == ["update sid"]
+
+
+def test_an_apt_that_says_nothing_is_told_by_its_status(
+    apt: FakeApt, wanted: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (apt.root / "bin" / "apt-get").write_text("#!/bin/sh\nexit 7\n")
+    monkeypatch.setattr(debian, "_OS_RELEASE", apt.root / "none")
+    with pytest.raises(SourceError, match="sid: apt-get update: exit status 7"):
+        apt.obtain(wanted)
+
+
 def test_apt_gets_state_of_its_own(apt: FakeApt, wanted: Request) -> None:
     apt.sources("deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main\n")
     apt.suite("bookworm", paragraph("1:1.38.0-3", "1.38.0"))
@@ -243,8 +260,6 @@ def test_cancelling_stops_apt(apt: FakeApt, wanted: Request) -> None:
 
 @pytest.mark.skipif(not shutil.which("apt-config"), reason="no apt on this machine")
 def test_apt_understands_the_private_configuration(tmp_path: Path) -> None:
-    from minios_steps.core.sources import child
-
     machine = tmp_path / "machine.conf"
     machine.write_text('APT::Default-Release "bookworm";\nAPT::Update::Post-Invoke { "touch /hooked"; };\n')
     private = tmp_path / "apt.conf"

@@ -149,8 +149,8 @@ class Failing(StepCase):
 
     def test_disk_full(self) -> Any:
         return self.fails(
-            "/tmp/cc.s: No space left on device\nmake: *** [a.o] Error 1\n",
-            "/tmp/cc.s: No space left on device",
+            "/build/cc.s: No space left on device\nmake: *** [a.o] Error 1\n",
+            "/build/cc.s: No space left on device",
         )
 
     def test_only_make_complains(self) -> Any:

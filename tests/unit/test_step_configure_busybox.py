@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from archbed import make_arch
-from buildbot.process.properties import Property
+from buildbot.process.properties import Property, renderer
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
 from stepbed import (
     StepCase,
@@ -37,6 +37,11 @@ def make(target: str, *, answers: str = "", arch: str = "aarch64") -> Any:
 
 
 YES = "yes '' | "
+
+
+@renderer
+def first_fragment(_properties: Any) -> Any:
+    return ASKED[:1]
 
 
 class Configuring(StepCase):
@@ -99,8 +104,8 @@ class Configuring(StepCase):
         return self.run_step()
 
     def test_renderables(self) -> Any:
-        self.configure(fragments=Property("asked"), base=Property("base"), arch=make_arch(make_arch="arm64"))
-        self.set_properties(asked=ASKED[:1], base="allnoconfig")
+        self.configure(fragments=first_fragment, base=Property("base"), arch=make_arch(make_arch="arm64"))
+        self.set_properties(base="allnoconfig")
         self.expect_commands(
             make("allnoconfig", arch="arm64").exit(0),
             upload_text(".config", BASE, limit=CONFIG_LIMIT),
@@ -199,23 +204,22 @@ class Configuring(StepCase):
         )
         return self.run_step()
 
-    def cancelled(self, number: int, *commands: Any) -> Any:
+    async def cancelled(self, number: int, *commands: Any) -> None:
         self.configure()
         self.interrupt_nth_remote_command(number)
         self.expect_commands(*commands[:-1], interrupted(commands[-1]))
         self.expect_outcome(CANCELLED)
         self.expect_no_property("objects")
         self.expect_no_property("problem")
-        result = self.run_step()
+        await self.run_step()
         assert not (self.folder / "work").exists()
-        return result
 
-    def test_cancelled_in_defconfig(self) -> Any:
-        return self.cancelled(0, make("defconfig").exit(-1))
+    async def test_cancelled_in_defconfig(self) -> None:
+        await self.cancelled(0, make("defconfig").exit(-1))
 
-    def test_cancelled_in_oldconfig(self) -> Any:
-        return self.cancelled(3, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(-1))
+    async def test_cancelled_in_oldconfig(self) -> None:
+        await self.cancelled(3, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(-1))
 
-    def test_cancelled_in_the_last_upload(self) -> Any:
+    async def test_cancelled_in_the_last_upload(self) -> None:
         last = upload(".config", limit=CONFIG_LIMIT, text=True).upload_string("CONFIG_").exit(1)
-        return self.cancelled(4, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(0), last)
+        await self.cancelled(4, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(0), last)

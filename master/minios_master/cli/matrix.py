@@ -103,4 +103,6 @@ def exit_code(project: Project, outcome: Outcome) -> int:
     bad = [c for c in outcome.cells if c["outcome"] not in GOOD and project.role(c["arch"]) == "required"]
     nothing = all(cell["outcome"] not in GOOD for cell in outcome.cells)
     blocked = any(release["outcome"] == "blocked" for release in outcome.releases)
-    return 1 if bad or nothing or blocked else 0
+    wanted = {(cell["version"], cell["variant"]) for cell in outcome.cells}
+    silent = wanted - {(release["version"], release["variant"]) for release in outcome.releases}
+    return 1 if bad or nothing or blocked or silent else 0

@@ -45,7 +45,7 @@ def run(
     seconds: float,
     cancelled: Callable[[], bool] = never,
 ) -> Finished:
-    """Run a command and wait for it; it and what it started never outlive this call.
+    """Run a command and wait for it; when it is stopped, so is what it started.
 
     Args:
         command: the program and its arguments.
@@ -68,7 +68,7 @@ def run(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
-                # A group of its own: apt's download helpers are stopped with it.
+                # A group of its own: apt's downloaders are stopped with it.
                 start_new_session=True,
             )
         except OSError as error:
@@ -95,7 +95,7 @@ def _wait(child: subprocess.Popen[bytes], name: str, deadline: float, cancelled:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs, politely first."""
+    """End a command that still runs: politely at first, then whatever is left of its group."""
     if child.poll() is not None:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -103,4 +103,3 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, number)
         with suppress(subprocess.TimeoutExpired):
             child.wait(_GRACE_SECONDS)
-            return

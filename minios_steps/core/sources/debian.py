@@ -6,6 +6,8 @@ sources.list(5), apt.conf(5), apt-get(8) `source`, apt-cache(8) `showsrc`.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shlex
 import shutil
@@ -208,7 +210,7 @@ class _PrivateApt:
         done = self._run(("apt-get", "update"), self._folder, _UPDATE_SECONDS)
         # Lists that were not there are only a warning to some versions of apt.
         if done.code or "W: Failed to fetch" in done.errors:
-            raise SourceError(f"apt-get update: {_complaint(done)}")
+            raise self._failure("update", done)
 
     def show_source(self, package: str) -> str:
         """What the lists say about a source package; empty when they do not have it."""
@@ -219,7 +221,13 @@ class _PrivateApt:
         command = ("apt-get", "source", "--download-only", "--tar-only", f"{package}={version}")
         done = self._run(command, folder, _DOWNLOAD_SECONDS)
         if done.code:
-            raise SourceError(f"apt-get source: {_complaint(done)}")
+            raise self._failure("source", done)
+
+    def _failure(self, verb: str, done: child.Finished) -> SourceError:
+        if os.strerror(errno.ENOSPC) in done.errors:
+            hint = "free some space, then run again"
+            return StorageError(f"cannot write {self._folder}: the disk is full", hint=hint)
+        return SourceError(f"apt-get {verb}: {_complaint(done)}")
 
     def _run(self, command: Sequence[str], folder: Path, seconds: float) -> child.Finished:
         return child.run(
@@ -234,8 +242,5 @@ class _PrivateApt:
 def _complaint(done: child.Finished) -> str:
     """The first thing apt complained about."""
     lines = done.errors.splitlines()
-    for mark in ("E: ", "W: "):
-        for line in lines:
-            if line.startswith(mark):
-                return line.removeprefix(mark)[:300]
-    return f"exit status {done.code}"
+    found = (line.removeprefix(mark) for mark in ("E: ", "W: ") for line in lines if line.startswith(mark))
+    return next(found, f"exit status {done.code}")[:300]

@@ -67,7 +67,6 @@ def obtain(
     cache: SourceCache,
     *,
     patience: Patience = PATIENCE,
-    session: requests.Session | None = None,
 ) -> Obtained:
     """Download the release into the cache's folder for unfinished downloads.
 
@@ -79,10 +78,8 @@ def obtain(
         StorageError: the disk is full, or refuses to be written.
     """
     url = request.fill(mirror.url)
-    with session or requests.Session() as open_session:
-        return _Download(
-            url, cache.partial(request.digest, url), mirror, request, patience, open_session
-        ).run()
+    with requests.Session() as session:
+        return _Download(url, cache.partial(request.digest, url), mirror, request, patience, session).run()
 
 
 class _Download:

@@ -18,6 +18,7 @@ from minios_steps.core.sources.storage import (
     replacing,
     scratch_folder,
     stop_if,
+    writing,
 )
 from minios_steps.core.sources.unpack import unpack
 
@@ -90,21 +91,40 @@ def prepare(
         if found := _cached(cache_root, key):
             return found
         archive, rules_path, record = _paths(cache_root, key)
-        for path in (archive, rules_path, record):
+        for path in (rules_path, record):
             remove_leftovers(path)
         with scratch_folder(cache_root / f"{key.hex}.tmp") as scratch:
-            unpack(tarball, scratch, max_bytes=max_unpacked, cancelled=cancelled)
-            tree = _top(scratch, tarball)
-            for patch in patches:
-                apply_patch(patch, tree, cancelled)
-            repack(tree, f"busybox-{version}", archive, epoch=epoch, cancelled=cancelled)
-        stop_if(cancelled)
-        rules = KbuildRules.from_tarball(archive).to_json().encode()
-        _write(rules_path, rules)
-        digest = Digest.of_file(archive)
-        told = {"archive": digest.hex, "rules": Digest.of(rules).hex}
-        _write(record, json.dumps(told, sort_keys=True).encode())
+            packed = scratch / f"busybox-{version}.tar.gz"
+            _build(tarball, patches, packed, epoch=epoch, max_unpacked=max_unpacked, cancelled=cancelled)
+            rules = KbuildRules.from_tarball(packed).to_json().encode()
+            digest = Digest.of_file(packed)
+            stop_if(cancelled)
+            _write(rules_path, rules)
+            with writing(archive):
+                packed.replace(archive)
+            told = {"archive": digest.hex, "rules": Digest.of(rules).hex}
+            _write(record, json.dumps(told, sort_keys=True).encode())
         return PreparedSource(archive, digest, key, rules_path)
+
+
+def _build(
+    tarball: Path,
+    patches: Sequence[Path],
+    packed: Path,
+    *,
+    epoch: int,
+    max_unpacked: int,
+    cancelled: Callable[[], bool],
+) -> None:
+    """Unpack beside `packed`, patch, and pack again under the name of `packed`."""
+    folder = packed.parent / "tree"
+    with writing(folder):
+        folder.mkdir()
+    unpack(tarball, folder, max_bytes=max_unpacked, cancelled=cancelled)
+    tree = _top(folder, tarball)
+    for patch in patches:
+        apply_patch(patch, tree, cancelled)
+    repack(tree, packed.name.removesuffix(".tar.gz"), packed, epoch=epoch, cancelled=cancelled)
 
 
 def _key(version: Version, tarball: Path, patches: Sequence[Path], epoch: int) -> Digest:
@@ -143,8 +163,8 @@ def _cached(cache_root: Path, key: Digest) -> PreparedSource | None:
     return None
 
 
-def _top(scratch: Path, tarball: Path) -> Path:
-    found = sorted(scratch.iterdir())
+def _top(folder: Path, tarball: Path) -> Path:
+    found = sorted(folder.iterdir())
     if len(found) != 1 or found[0].is_symlink() or not found[0].is_dir():
         raise SourceError(
             f"{tarball.name}: a release has one top folder, this has {len(found)} things at its top"

@@ -49,7 +49,9 @@ def _pack(tree: Path, top: str, stream: BinaryIO, epoch: int, cancelled: Callabl
             info = tarfile.TarInfo(name)
             info.mtime = epoch
             mode = path.lstat().st_mode
-            info.mode = 0o755 if stat.S_ISDIR(mode) or mode & _EXECUTABLE else 0o644
+            # A link's own mode is the file system's business.
+            plain = stat.S_ISLNK(mode) or not (stat.S_ISDIR(mode) or mode & _EXECUTABLE)
+            info.mode = 0o644 if plain else 0o755
             if stat.S_ISLNK(mode):
                 info.type = tarfile.SYMTYPE
                 info.linkname = str(path.readlink())

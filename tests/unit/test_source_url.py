@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from mirrorbed import BODY, Client, serving, status, whole
+
+from minios_steps.core.errors import SourceError
+from minios_steps.core.sources.url import host_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return Client(tmp_path / "cache")
+
+
+def test_plain_http_needs_leave(client: Client) -> None:
+    with serving(whole(BODY)) as server:
+        with pytest.raises(SourceError, match="http is not allowed") as caught:
+            client.get(server.url(), insecure=False)
+        assert not server.seen
+    assert "insecure: true" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "file:///etc/passwd", "busybox.net/x", "https:///x", "https://[x/"]
+)
+def test_other_urls_are_refused(client: Client, url: str) -> None:
+    with pytest.raises(SourceError, match=r"not allowed|not a URL"):
+        client.get(url)
+
+
+def test_a_redirect_is_followed(client: Client) -> None:
+    with serving(whole(BODY)) as there, serving(status(302, {"Location": there.url("x")})) as here:
+        assert client.get(here.url()).path.read_bytes() == BODY
+
+
+def test_a_redirect_to_another_scheme_is_refused(client: Client) -> None:
+    with (
+        serving(status(302, {"Location": "file:///etc/passwd"})) as server,
+        pytest.raises(SourceError, match=r"not a URL with a host|not allowed"),
+    ):
+        client.get(server.url())
+
+
+def test_redirects_are_bounded(client: Client) -> None:
+    with (
+        serving(status(302, {"Location": "/again"})) as server,
+        pytest.raises(SourceError, match="more than 5 redir"),
+    ):
+        client.get(server.url())
+    assert len(server.seen) == 6
+
+
+def test_passwords_in_urls_are_not_shown() -> None:
+    assert host_of("https://user:hunter2@busybox.example:8443/x?token=1") == "busybox.example:8443"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.timezone.utc)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(alternative, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(key.private_bytes(*plain) + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_https_with_a_trusted_certificate(
+    client: Client, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with serving(whole(BODY), certificate=certificate) as server:
+        assert client.get(server.url(scheme="https"), insecure=False).path.read_bytes() == BODY
+
+
+def test_an_untrusted_certificate_is_refused_at_once(client: Client, certificate: Path) -> None:
+    with (
+        serving(whole(BODY), certificate=certificate) as server,
+        pytest.raises(SourceError, match="its certificate is not trusted"),
+    ):
+        client.get(server.url(scheme="https"))
+    assert not client.lines
+
+
+def test_https_never_leads_to_http(
+    client: Client, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with serving(whole(BODY)) as plain:
+        moved = status(301, {"Location": plain.url("x")})
+        with (
+            serving(moved, certificate=certificate) as server,
+            pytest.raises(SourceError, match="redirects from https to http"),
+        ):
+            client.get(server.url(scheme="https"), insecure=True)
+        assert not plain.seen
