@@ -63,6 +63,7 @@ class FetchSource(MiniosStep):
                 await self.addCompleteLog("sources", "\n".join(lines) + "\n")
         self.tell(f"sending BusyBox {version} to the worker")
         await self._unpack(prepared)
+        await self._link_upstream(version)
         self.setProperty("source_sha256", release.sha256, self.name)
         self.setProperty("epoch", release.epoch, self.name)
         self.setProperty("kbuild_rules", str(prepared.rules_path), self.name)
@@ -93,6 +94,13 @@ class FetchSource(MiniosStep):
             cancelled=self.cancelled,
         )
         return fetched, prepared
+
+    async def _link_upstream(self, version: Version) -> None:
+        """Link the release where people can read about it; a URL with a secret in it is not shown."""
+        for mirror in self.sources.mirrors:
+            if mirror.kind == "https" and "@" not in mirror.url and "?" not in mirror.url:
+                await self.addURL(f"BusyBox {version}", mirror.url.format(version=version))
+                return
 
     async def _unpack(self, prepared: PreparedSource) -> None:
         await self.remove_folder("build")

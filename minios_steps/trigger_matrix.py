@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildbot.process.properties import Property
-from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
+from buildbot.process.properties import Properties, Property
+from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
 from buildbot.steps.trigger import Trigger
 from twisted.internet.task import LoopingCall
+from twisted.python import log
 
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, Plan, plan_matrix
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from minios_steps.core.config.project import Project
 
+
 WATCH_SECONDS = 5.0
 """How often waiting and running cells are checked against their time limits."""
 
@@ -27,6 +29,35 @@ WATCH_SECONDS = 5.0
 def scheduler_name(arch: str) -> str:
     """The Triggerable of an arch's builder."""
     return f"build-{arch}"
+
+
+class _Noting:
+    """A Triggerable that reports its build requests, and never lets the step wait for one it has not made.
+
+    Buildbot's own leaves its second Deferred for ever when the database refuses the request.
+    """
+
+    def __init__(self, scheduler: Any, note: Callable[[str, Properties, int], None]) -> None:
+        self.name: str = scheduler.name
+        self._scheduler = scheduler
+        self._note = note
+
+    def trigger(self, *, set_props: Properties, **kwargs: Any) -> tuple[Any, Any]:
+        """What `Triggerable.trigger` does and returns."""
+        ids, results = self._scheduler.trigger(set_props=set_props, **kwargs)
+
+        def made(found: tuple[int, dict[int, int]]) -> tuple[int, dict[int, int]]:
+            for brid in found[1].values():
+                self._note(self.name, set_props, brid)
+            return found
+
+        def refused(failure: Any) -> Any:
+            if not results.called:
+                results.callback((EXCEPTION, {}))
+            return failure
+
+        ids.addCallbacks(made, refused)
+        return ids, results
 
 
 class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
@@ -73,6 +104,7 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
         self.variants = variants
         self.arches = arches
         self._triggered: list[Cell] = []
+        self._requests: dict[Cell, int] = {}
         self._results: dict[Cell, CellResult] = {}
         self._expired: dict[int, str] = {}
         self._idle_since: dict[int, float] = {}
@@ -81,19 +113,19 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
         """Plan, trigger, watch, gather."""
         plan = plan_matrix(self.project, versions=self.versions, variants=self.variants, arches=self.arches)
         await self._sort_out(plan)
-        watch = LoopingCall(self._check_limits)
+        # Trigger.interrupt() does nothing before there is something to cancel.
+        if self.cancelled():
+            return int(CANCELLED)
+        watch = LoopingCall(self._watch)
         watch.clock = self.master.reactor
         watching = watch.start(WATCH_SECONDS, now=False)
-        watching.addErrback(self.addLogWithFailure)
         try:
-            result = await Trigger.run(self)
+            await Trigger.run(self)
         finally:
             watch.stop()
             await watching
-        if self.ended or (result == CANCELLED and not self._expired):
-            self.summary = "cancelled"
-            if self.ended:
-                return int(CANCELLED)
+        if self.cancelled():
+            return int(CANCELLED)
         await self._gather()
         return self._conclude(plan)
 
@@ -132,11 +164,31 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
             for cell in self._triggered
         ]
 
+    def getSchedulerByName(self, name: str) -> _Noting:
+        """The arch's Triggerable, which also tells which build request is of which cell."""
+        return _Noting(Trigger.getSchedulerByName(self, name), self._note)
+
+    def _note(self, scheduler: str, properties: Properties, brid: int) -> None:
+        for cell in self._triggered:
+            told = (str(cell.version), cell.variant)
+            if scheduler == scheduler_name(cell.arch) and told == (
+                properties["version"],
+                properties["variant"],
+            ):
+                self._requests[cell] = brid
+
+    async def _watch(self) -> None:
+        """Look at the limits; a failure, as of a database that is away, must not end the watching."""
+        try:
+            await self._check_limits()
+        except Exception as error:  # noqa: BLE001
+            log.err(error, "while checking the cells' time limits")  # type: ignore[no-untyped-call]
+
     async def _check_limits(self) -> None:
         """Cancel what nobody takes and what runs too long."""
         policy = self.project.minios.policy
         now = self.master.reactor.seconds()
-        for cell, brid in zip(self._triggered, list(self.brids), strict=False):
+        for cell, brid in list(self._requests.items()):
             if brid in self._expired:
                 continue
             request = await self.master.data.get(("buildrequests", brid))
@@ -165,7 +217,7 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
 
     async def _gather(self) -> None:
         """Ask each child build how it ended; a cell without an answer is `failed`."""
-        for cell, brid in zip(self._triggered, self.brids, strict=False):
+        for cell, brid in self._requests.items():
             self._results[cell] = await child_result(self.master, cell, brid, self._expired.get(brid, ""))
         for cell in self._triggered:
             self._results.setdefault(cell, CellResult.failed(cell, "no answer from its build request"))

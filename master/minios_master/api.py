@@ -33,6 +33,8 @@ class MasterApi:
         self._session.trust_env = False
         # Twisted closes a connection a minute after it was made, whatever happens on it.
         self._session.headers["Connection"] = "close"
+        # Now and then Buildbot marks a plain answer as gzip; on loopback nothing is gained by it.
+        self._session.headers["Accept-Encoding"] = "identity"
         retries = Retry(total=3, backoff_factor=0.2, allowed_methods={"GET"})
         self._session.mount("http://", HTTPAdapter(max_retries=retries))
 

@@ -60,17 +60,23 @@ def test_port_in_use(config_copy: Any, minios: Any) -> None:
     assert "web.port" in done.stderr
 
 
-def test_checkconfig_passes(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from buildbot.scripts.runner import run; run()"]
-        + ["checkconfig", str(ROOT / "master" / "master.cfg")],
-        cwd=tmp_path,
+def checkconfig(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-c", "from buildbot.scripts.runner import run; run()"),
+            *("checkconfig", str(ROOT / "master" / "master.cfg")),
+        ],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        env={**os.environ, "MINIOS_STATE": str(tmp_path / "state")},
+        env={**os.environ, "MINIOS_STATE": str(folder / "state"), **environment},
     )
+
+
+def test_checkconfig_passes(tmp_path: Path) -> None:
+    done = checkconfig(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Config file is good" in done.stdout
 
@@ -79,16 +85,7 @@ def test_checkconfig_shows_our_own_error(config_copy: Any, tmp_path: Path) -> No
     config: Path = config_copy(tiny=True, arches=X86)
     with (config / "minios.yaml").open("a", encoding="utf-8") as stream:
         stream.write("colour: blue\n")
-    done = subprocess.run(
-        [sys.executable, "-c", "from buildbot.scripts.runner import run; run()"]
-        + ["checkconfig", str(ROOT / "master" / "master.cfg")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "MINIOS_STATE": str(tmp_path / "state"), "MINIOS_CONFIG": str(config)},
-    )
+    done = checkconfig(tmp_path, MINIOS_CONFIG=str(config))
     assert done.returncode != 0
     assert "colour: unknown key" in done.stdout + done.stderr
 
