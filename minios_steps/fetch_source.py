@@ -99,7 +99,7 @@ class FetchSource(MiniosStep):
         """Link the release where people can read about it; a URL with a secret in it is not shown."""
         for mirror in self.sources.mirrors:
             if mirror.kind == "https" and "@" not in mirror.url and "?" not in mirror.url:
-                await self.addURL(f"BusyBox {version}", mirror.url.format(version=version))
+                await self.addURL(f"BusyBox {version}", mirror.url.replace("{version}", str(version)))
                 return
 
     async def _unpack(self, prepared: PreparedSource) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BLOCK_SIZE = 1 << 20
-"""Bytes a file transfer moves per round trip; each block costs one."""
+BLOCK_SIZE = 1 << 19
+"""Bytes a transfer moves per round trip; more than Twisted's 640 KiB breaks a remote worker's connection."""
 
 # Whatever the worker was started with must not reach the compiler: the bytes would differ.
 CLEAN_ENVIRONMENT: Mapping[str, str | None] = {
@@ -284,15 +284,16 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             await self.runCommand(remote)
         except (remotecommand.RemoteException, OSError) as error:
             self.raise_if_stopped()
-            told = str(error).partition("\n")[0][:200]
-            raise MiniosError(f"{problem}: {told}", details=str(error)) from error
+            told = str(error).partition("\n")[0]
+            if isinstance(error, remotecommand.RemoteException):  # "NAME OF THE EXCEPTION: what"
+                told = told.partition(": ")[2] or told
+            raise MiniosError(f"{problem}: {told[:200]}", details=str(error)) from error
         self.raise_if_stopped()
 
 
 def _answer(remote: Any) -> str:
-    """What the worker said of a failed command, in one short line."""
+    """What the worker said of a failed command, in one short line; of mkdir it tells the error's number."""
     if remote.remote_command == "mkdir" and remote.rc:
-        # The worker answers with the error's number, and with its text only for a log.
         return os.strerror(remote.rc)
     told = remote.stderr.strip() if getattr(remote, "stderr", "") else ""
     return " ".join(told.split())[:200] or f"exit {remote.rc}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from configbed import write_config
 from tinyelf import make_elf
@@ -13,7 +13,10 @@ from tinyimage import make_image
 from minios_steps.core.candidates import CandidateStore, CellRecord
 from minios_steps.core.cell_result import CellResult
 from minios_steps.core.config.load import load_project
+from minios_steps.core.oci.index import Index, parse_index
+from minios_steps.core.oci.layout import Layout
 from minios_steps.core.plan import Cell, cell_inputs
+from minios_steps.core.release import Releaser, ReleaseReport
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 NEWEST = Version.parse("1.38.0")
 OLDER = Version.parse("1.35.0")
+ALL = ("x86_64", "aarch64", "sw64")
+"""What a full run is asked for."""
 IDENTITY = "gcc version 12.2.0 (Debian 12.2.0-14)\n"
 BUILT = "2026-01-02T03:04:05+00:00"
 MACHINES = {"x86_64": 62, "aarch64": 183, "sw64": 0x9916, "riscv64": 243}
@@ -124,3 +129,55 @@ def put_candidate(
 def put_cell(store: CandidateStore, project: Project, made: Cell, *, reused: bool = False) -> CellResult:
     """The result of a cell that was built, with its image in the store."""
     return CellResult.built(made, put_candidate(store, project, made).as_json(), reused=reused)
+
+
+class House:
+    """A project, its store of candidates and the layout that is released into."""
+
+    def __init__(self, folder: Path, changes: Mapping[str, str | None] | None = None) -> None:
+        self.project = make_project(folder / "config", changes)
+        self.store = CandidateStore(folder / "store")
+        self.layout = Layout(folder / "out" / "tiny")
+        (folder / "out").mkdir()
+
+    def good(self, *arches: str, version: Version = NEWEST) -> list[CellResult]:
+        """Cells that were built, with real images."""
+        return [put_cell(self.store, self.project, cell(arch, version)) for arch in arches]
+
+    def publish(
+        self,
+        results: list[CellResult],
+        asked: tuple[str, ...] = ALL,
+        *,
+        version: Version = NEWEST,
+        variant: Variant = "static",
+    ) -> tuple[ReleaseReport, dict[str, CellResult]]:
+        releaser = Releaser(self.project, self.store, self.layout)
+        report, final = releaser.publish(version, variant, results, asked)
+        return report, {result.arch: result for result in final}
+
+    def index(self, tag: str) -> Index:
+        return parse_index(self.layout.read(self.layout.tags()[tag].digest))
+
+    def platforms(self, tag: str) -> list[str]:
+        return [str(entry.platform) for entry in self.index(tag).entries]
+
+    @property
+    def tags(self) -> list[str]:
+        return sorted(self.layout.tags())
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Every byte of what is published."""
+        root = self.layout.root
+        return {path.name: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+    def layer_of(self, result: CellResult) -> Path:
+        assert result.descriptor
+        return self.layout_blob(self.store.blobs(result.descriptor)[2])
+
+    def layout_blob(self, digest: Any) -> Path:
+        return self.store.layout.blob_path(digest)
+
+
+def failed(arch: str, version: Version = NEWEST) -> CellResult:
+    return CellResult.failed(cell(arch, version), "compile failed")

@@ -12,7 +12,7 @@ from buildbot.configurators import ConfiguratorBase
 from buildbot.plugins import schedulers, util, worker
 
 from minios_steps.core.config.load import load_project
-from minios_steps.core.errors import MiniosError
+from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
 
 from .factories import arch_factory, matrix_factory
@@ -40,16 +40,22 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
-        self.settings = settings or Settings.from_environment(os.environ)
+        self._given = settings
 
     def configure(self, config_dict: dict[str, Any]) -> None:
-        """Fill Buildbot's configuration; a wrong one of ours is one of Buildbot's errors."""
+        """Fill Buildbot's configuration; what is wrong with ours are Buildbot's errors, one each."""
         super().configure(config_dict)
         try:
+            self.settings = self._given or Settings.from_environment(os.environ)
             project = load_project(self.settings.config)
+            self._add_all(project, config_dict)
+        except ConfigError as problem:
+            for line in (problem.details or str(problem)).splitlines():
+                error(line)
         except MiniosError as problem:
             error(str(problem))
-            return
+
+    def _add_all(self, project: Project, config_dict: dict[str, Any]) -> None:
         layout = self.settings.out or (self.settings.state.parent / project.minios.destination.path)
         config_dict.setdefault("title", "minios")
         config_dict.setdefault("buildbotNetUsageData", None)

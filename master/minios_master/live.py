@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from .printable import printable
 from .progress import PIPELINE, CellProgress, MatrixProgress
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def progress_table(progress: MatrixProgress) -> Table:
         for name in PIPELINE:
             mark, style = _MARKS[cell.steps.get(name, "waiting")]
             marks.append(Text(mark, style=style))
-        table.add_row(cell.arch, cell.version, cell.variant, *marks, f"{cell.seconds:.0f} s", cell.text)
+        # A text of its own: a compiler's message is full of what a table takes for markup.
+        now = Text(printable(cell.text))
+        table.add_row(cell.arch, cell.version, cell.variant, *marks, f"{cell.seconds:.0f} s", now)
     return table
 
 
@@ -91,4 +94,4 @@ class LiveDisplay:
         self._said[key] = now
         text = cell.text if cell.state != "running" else "started"
         head = f"[{cell.seconds:6.1f} s] {cell.arch} {cell.version} {cell.variant}"
-        self._console.print(f"{head}  {now}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(Text(f"{head}  {now}: {printable(text)}"), soft_wrap=True)

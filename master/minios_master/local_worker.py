@@ -7,8 +7,9 @@ from typing import Any
 from buildbot.worker.local import LocalWorker
 from buildbot_worker.bot import LocalWorker as RemoteLocalWorker
 
-OUTPUT_SECONDS = 0.5
-"""How long output is collected before it is sent on; Buildbot's 5 s make progress jump."""
+OUTPUT_SECONDS = 2.0
+"""How long output is collected before it is sent on; Buildbot's 5 s make progress jump,
+and each time costs the master work that the compilers next to it need."""
 
 
 class _PromptRemote(RemoteLocalWorker):  # type: ignore[misc]

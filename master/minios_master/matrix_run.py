@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from minios_steps.core.errors import MiniosError
 
+from .api import NoAnswerError
 from .progress import Follower, MatrixProgress
+from .signals import held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .api import MasterApi
 
 POLL_SECONDS = 0.5
+"""How often the end of a run is looked for."""
+SHOW_SECONDS = 2.0
+"""How often everything is read for the display: it costs the master what a compiler could use."""
 STOP_SECONDS = 20
 
 
@@ -58,28 +61,28 @@ class MatrixRun:
         self._build = 0
 
     def run(self, choices: Choices) -> Outcome:
-        """Run to the end; on an interruption the builds are stopped first.
+        """Run to the end; whatever interrupts it, the builds are stopped first.
 
         Raises:
-            MiniosError: the master went away, or ended the run without an outcome.
+            NoAnswerError: the master went away.
+            MiniosError: it ended the run without an outcome.
         """
         started = time.monotonic()
         try:
-            self._brid = self._api.force_matrix(
-                versions=list(choices.versions),
-                variants=list(choices.variants),
-                arches=list(choices.arches),
-                jobs=choices.jobs,
-                force_rebuild=choices.force,
-            )
+            # Interrupted in the middle, nobody would know which build to stop.
+            with held_back():
+                self._brid = self._api.force_matrix(
+                    versions=list(choices.versions),
+                    variants=list(choices.variants),
+                    arches=list(choices.arches),
+                    jobs=choices.jobs,
+                    force_rebuild=choices.force,
+                )
             self._follow()
             told = self._api.properties(self._build)
-        except requests.RequestException as error:
-            raise MiniosError(
-                f"the master at {self._api.url} does not answer any more: {error}",
-                hint="see its twistd.log",
-            ) from error
-        except KeyboardInterrupt:
+        except NoAnswerError:
+            raise
+        except BaseException:
             self._stop()
             raise
         if "cells" not in told:
@@ -101,16 +104,21 @@ class MatrixRun:
             else:
                 time.sleep(POLL_SECONDS / 5)
         follower = Follower(self._api, self._build)
+        shown = 0.0
         while True:
-            progress = follower.poll()
-            self._show(progress)
-            if progress.complete:
-                return
+            if time.monotonic() - shown >= SHOW_SECONDS or self._api.is_complete(self._build):
+                progress = follower.poll()
+                self._show(progress)
+                shown = time.monotonic()
+                if progress.complete:
+                    return
             time.sleep(POLL_SECONDS)
 
     def _stop(self) -> None:
         """Stop the builds and wait until they have ended, so that nothing is left half done."""
-        with contextlib.suppress(requests.RequestException, MiniosError):
+        if not self._brid:
+            return
+        with contextlib.suppress(MiniosError):
             self._api.control(f"buildrequests/{self._brid}", "cancel", reason="interrupted")
             deadline = time.monotonic() + STOP_SECONDS
             while time.monotonic() < deadline and not self._api.request(self._brid)["complete"]:

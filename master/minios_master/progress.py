@@ -62,7 +62,8 @@ class Follower:
         newest: dict[tuple[str, str, str], CellProgress] = {}
         for child in sorted(children, key=lambda item: item["buildid"]):
             cell = self._cell(child)
-            newest[cell.arch, cell.version, cell.variant] = cell
+            if cell is not None:
+                newest[cell.arch, cell.version, cell.variant] = cell
         lines = tuple(
             f"{step['name']}: {step['state_string']}"
             for step in self._api.steps(self._build)
@@ -71,13 +72,16 @@ class Follower:
         cells = tuple(newest[key] for key in sorted(newest))
         return MatrixProgress(cells, lines, complete=bool(build["complete"]))
 
-    def _cell(self, build: Mapping[str, Any]) -> CellProgress:
+    def _cell(self, build: Mapping[str, Any]) -> CellProgress | None:
         number = build["buildid"]
         if number in self._ended:
             return self._ended[number]
         if number not in self._cells:
             told = self._api.properties(number)
-            self._cells[number] = (str(told.get("version", "?")), str(told.get("variant", "?")))
+            # A build is there a moment before its properties are.
+            if "version" not in told or "variant" not in told:
+                return None
+            self._cells[number] = (str(told["version"]), str(told["variant"]))
         version, variant = self._cells[number]
         steps = self._api.steps(number)
         ended = build["complete_at"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minios_steps.core.errors import ConfigError, MiniosError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "MINIOS_"
+_HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,16 @@ class Settings:
         """Read `MINIOS_CONFIG`, `MINIOS_STATE`, `MINIOS_OUT`, `MINIOS_WEB_PORT`, `MINIOS_LIFELINE`.
 
         Without them the folders `config` and `.state` of the working folder are taken.
+
+        Raises:
+            ConfigError: the port is none.
         """
         out = environment.get(_PREFIX + "OUT", "")
         return cls(
             config=Path(environment.get(_PREFIX + "CONFIG", "config")).resolve(),
             state=Path(environment.get(_PREFIX + "STATE", ".state")).resolve(),
             out=Path(out).resolve() if out else None,
-            web_port=int(environment.get(_PREFIX + "WEB_PORT", "0")),
+            web_port=_port(environment.get(_PREFIX + "WEB_PORT", "")),
             lifeline=environment.get(_PREFIX + "LIFELINE", "") == "1",
         )
 
@@ -77,9 +84,28 @@ class Settings:
         return self.state / "work"
 
 
-def free_port(interface: str) -> int:
-    """A TCP port nobody listens on now."""
+def free_port(interface: str, port: int = 0) -> int:
+    """A TCP port that nobody listens on now: the one that is asked for, or any for 0.
+
+    Raises:
+        MiniosError: it is taken, or may not be used, or there is no such interface.
+    """
     with socket.socket() as probe:
-        probe.bind((interface, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        # A port that a master has just left may be used again.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((interface, port))
+        except OSError as error:
+            how = "is in use" if error.errno == errno.EADDRINUSE else "cannot be used"
+            raise MiniosError(
+                f"port {port} on {interface} {how}: {error.strerror}",
+                hint="set web.interface and web.port in minios.yaml; port 0 takes any free one",
+            ) from error
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def _port(text: str) -> int:
+    if text and not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT):
+        raise ConfigError(f"{_PREFIX}WEB_PORT: {text!r} is not a port: 0 to {_HIGHEST_PORT}")
+    return int(text or "0")

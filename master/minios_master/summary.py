@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from .printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,15 +34,25 @@ def outcome_table(outcome: Outcome) -> Table:
 
 
 def outcome_lines(outcome: Outcome, out: str) -> Iterator[str]:
-    """What the table cannot say: reasons, releases, how to go on."""
+    """What the table cannot say: reasons, releases, how to go on. A line is plain text, not markup."""
     told: set[tuple[str, str]] = set()
     for cell in outcome.cells:
-        line = _explain(cell)
+        line = printable(_explain(cell))
         if line and (cell["arch"], line) not in told:
             told.add((cell["arch"], line))
             yield f"{cell['arch']}: {line}"
     for release in outcome.releases:
-        yield _release_line(release, out)
+        yield printable(_release_line(release, out))
+    for version, variant in unreleased(outcome):
+        why = outcome.problem or "its publishing step did not end"
+        yield printable(f"{version} {variant} is not released: {why}")
+
+
+def unreleased(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Each version and variant of the run of which no release report came, as when publishing crashed."""
+    told = {(release["version"], release["variant"]) for release in outcome.releases}
+    wanted = dict.fromkeys((cell["version"], cell["variant"]) for cell in outcome.cells)
+    return tuple(pair for pair in wanted if pair not in told)
 
 
 def _explain(cell: dict[str, Any]) -> str:
@@ -61,4 +73,5 @@ def _release_line(release: dict[str, Any], out: str) -> str:
         why = release["reasons"][0] if release["reasons"] else "not every required arch was asked for"
         return f"{what} is not a release ({why}); index {digest} at {tags}"
     verb = "is unchanged" if release["outcome"] == "unchanged" else "is released"
-    return f"{what} {verb}: index {digest} at {tags}"
+    kept = f"; kept from the previous index: {', '.join(release['carried'])}" if release["carried"] else ""
+    return f"{what} {verb}: index {digest} at {tags}{kept}"

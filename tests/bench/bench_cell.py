@@ -28,7 +28,7 @@ from minios_steps.core.sources.fetch import fetch
 from minios_steps.core.toolchain import compiler_prefix
 
 ROOT = Path(__file__).resolve().parents[2]
-MINIOS = [sys.executable, "-m", "minios_master.cli.main"]
+MINIOS = [sys.executable, "-c", "from minios_master.cli.main import run; run()"]
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
         ).path
         base = [*MINIOS, "--config", str(ROOT / "config"), "--state", str(state)]
         started = time.monotonic()
-        subprocess.run([*base, "up", "--out", str(folder / "out")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*base, "up"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         start_seconds = time.monotonic() - started
         try:
             table = _table(arches, chosen.rounds)
@@ -76,7 +76,7 @@ def main() -> None:
                 )
                 for round_number in range(chosen.rounds):
                     hand.append(build_by_hand(inputs, folder / f"{arch}-{round_number}"))
-                    pipeline.append(_pipeline(base, arch, jobs))
+                    pipeline.append(_pipeline(base, folder, arch, jobs))
                 ratios = [p / h for p, h in zip(pipeline, hand, strict=True)]
                 table.add_row(
                     arch,
@@ -105,7 +105,7 @@ def _table(arches: list[str], rounds: int) -> Table:
     return table
 
 
-def _pipeline(base: list[str], arch: str, jobs: int) -> float:
+def _pipeline(base: list[str], folder: Path, arch: str, jobs: int) -> float:
     started = time.monotonic()
     command = [
         *base,
@@ -119,7 +119,7 @@ def _pipeline(base: list[str], arch: str, jobs: int) -> float:
         "--force",
         "--json",
     ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.monotonic() - started
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError, UnsafeArchiveError
 from minios_steps.core.kbuild import KbuildRules
 from minios_steps.core.sources import prepare as prepare_module
 from minios_steps.core.sources.prepare import PreparedSource, prepare
-from minios_steps.core.sources.storage import CancelledError, StorageError
+from minios_steps.core.sources.storage import StorageError
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:

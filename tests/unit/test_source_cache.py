@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources.cache import SourceCache, WrongDigestError
-from minios_steps.core.sources.storage import CancelledError, StorageError
+from minios_steps.core.sources.storage import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path

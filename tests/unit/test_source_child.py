@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources import child
-from minios_steps.core.sources.storage import CancelledError
 
 
 def alive(pid: int) -> bool:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.config.sources import DebianSourceMirror
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources import child, debian
 from minios_steps.core.sources.debian import choose, parse_source_files, upstream_version
 from minios_steps.core.sources.request import Obtained, Request
-from minios_steps.core.sources.storage import CancelledError, StorageError
+from minios_steps.core.sources.storage import StorageError
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:

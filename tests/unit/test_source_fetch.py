@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mirrorbed import cut_off, endless, serving, status, whole
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.config.sources import Sources
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
-from minios_steps.core.sources import debian, file, https
+from minios_steps.core.sources import debian, file
 from minios_steps.core.sources.cache import SourceCache
 from minios_steps.core.sources.fetch import FetchResult, fetch
 from minios_steps.core.sources.request import Obtained, Request
-from minios_steps.core.sources.storage import CancelledError, StorageError
+from minios_steps.core.sources.storage import StorageError
 from minios_steps.core.version import Version
+from minios_steps.core.web import patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +126,7 @@ def test_when_all_fail_the_first_line_says_what_and_why(fetcher: Fetcher) -> Non
 def test_parts_that_do_not_fit_together_are_fetched_afresh(
     fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(https._Download, "_sleep", lambda *_: None)
+    monkeypatch.setattr(patience, "pause", lambda *_: None)
     # The server's file changed between two tries, and it says nothing to tell them apart.
     with serving(cut_off(b"old" * 5000, 3000), whole(BODY)) as server:
         got = fetcher(web(server.url()))

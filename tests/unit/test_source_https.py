@@ -21,9 +21,11 @@ from mirrorbed import (
     whole,
 )
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources import https
-from minios_steps.core.sources.storage import CancelledError, StorageError
+from minios_steps.core.sources.storage import StorageError
+from minios_steps.core.web import patience
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,13 +174,13 @@ def test_a_passing_failure_is_retried(client: Client, code: int) -> None:
 def test_retry_after_is_honoured(client: Client) -> None:
     waited = []
     soon = format_datetime(dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=1))
-    patience = https.Patience(first_wait=0.001, longest_wait=5)
+    polite = https.Patience(first_wait=0.001, longest_wait=5)
     with (
         serving(status(429, {"Retry-After": "2"}), status(503, {"Retry-After": soon}), whole(BODY)) as server,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(https._Download, "_sleep", lambda _, seconds: waited.append(seconds))
-        client.get(server.url(), patience=patience)
+        patch.setattr(patience, "pause", lambda seconds, _: waited.append(seconds))
+        client.get(server.url(), patience=polite)
     assert waited[0] == 2
     assert 0 < waited[1] <= 2
 

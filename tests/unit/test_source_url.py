@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from mirrorbed import BODY, Client, serving, status, whole
 
 from minios_steps.core.errors import SourceError
-from minios_steps.core.sources.url import host_of
+from minios_steps.core.web.url import host_of
 
 if TYPE_CHECKING:
     from pathlib import Path

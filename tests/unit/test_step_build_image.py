@@ -75,9 +75,9 @@ class Building(StepCase):
 
     async def test_renderables(self) -> None:
         self.build_step(
-            variant=Property("variant"), labels={"v": Property("version")}, command=[Property("shell")]
+            variant=Property("variant"), labels={"v": Property("version")}, command=[Property("program")]
         )
-        self.set_properties(variant="dynamic", version="1.38.0", shell="/bin/hush")
+        self.set_properties(variant="dynamic", version="1.38.0", program="/bin/hush")
         self.expect_outcome(SUCCESS)
         await self.run_step()
         assert self.told("manifest")["annotations"][keys.VARIANT] == "dynamic"

@@ -200,7 +200,7 @@ class Configuring(StepCase):
         )
         self.expect_outcome(
             FAILURE,
-            "the worker could not write '.config': builtins.OSError: [Errno 28] No space left on device",
+            "the worker could not write '.config': [Errno 28] No space left on device",
         )
         return self.run_step()
 

@@ -228,7 +228,7 @@ class Failing(SmokeCase):
     def test_disk_of_the_worker_full(self) -> Any:
         self.smoke()
         return self.refused(
-            "the worker could not write 'layer.tar.gz': builtins.OSError: [Errno 28] No space left on device",
+            "the worker could not write 'layer.tar.gz': [Errno 28] No space left on device",
             *self.up_to_unpack()[:2],
             disk_full(download("layer.tar.gz", workdir=WORKDIR, text=False)),
         )

@@ -2,115 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archbed import make_arch
 from buildbot.process.properties import Property
-from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
-from configbed import ROOT
-from stepbed import StepCase, interrupted, no_such_file, shell, upload, upload_file
+from buildbot.process.results import CANCELLED, SUCCESS
+from stagebed import (
+    AARCH64,
+    DYNAMIC,
+    LOADER,
+    NAMES,
+    STATIC,
+    SYSROOT,
+    StageCase,
+    install,
+    install_tar,
+    installed,
+    locate,
+    paths,
+)
+from stepbed import interrupted, no_such_file, upload, upload_file
 from tinyelf import make_elf
 
 from minios_steps import stage_rootfs
 from minios_steps.core.tarball import LayerFile
-from minios_steps.stage_rootfs import INSTALL_LIMIT, LIBRARY_LIMIT, StageRootfs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-AARCH64 = 183
-LOADER = "/lib/ld-linux-aarch64.so.1"
-LINKS = {
-    "./bin/sh": "busybox",
-    "./bin/ls": "busybox",
-    "./usr/bin/env": "../../bin/busybox",
-    "./linuxrc": "bin/busybox",
-}
-STATIC = make_elf(AARCH64, kind=2)
-DYNAMIC = make_elf(AARCH64, interpreter=LOADER, needed=["libm.so.6", "libc.so.6"])
-LIBRARIES = {
-    "ld-linux-aarch64.so.1": make_elf(AARCH64, soname="ld-linux-aarch64.so.1"),
-    "libm.so.6": make_elf(AARCH64, needed=["libc.so.6"]),
-    "libc.so.6": make_elf(AARCH64, needed=["ld-linux-aarch64.so.1"]),
-}
-SYSROOT = "/usr/aarch64-linux-gnu/lib"
-
-
-def install_tar(busybox: bytes | None = STATIC, links: Mapping[str, str] = LINKS) -> bytes:
-    """What `make install` leaves, as the worker's tar."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for folder in (".", "./bin", "./usr", "./usr/bin"):
-            info = tarfile.TarInfo(folder)
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(info)
-        if busybox is not None:
-            info = tarfile.TarInfo("./bin/busybox")
-            info.size, info.mode = len(busybox), 0o755
-            tar.addfile(info, io.BytesIO(busybox))
-        for path, target in links.items():
-            info = tarfile.TarInfo(path)
-            info.type, info.linkname = tarfile.SYMTYPE, target
-            tar.addfile(info)
-    return stream.getvalue()
-
-
-def install(prefix: str = "''", epoch: int = 0) -> Any:
-    script = (
-        "rm -rf ../install ../install.tar && mkdir ../install"
-        f" && make ARCH=aarch64 CROSS_COMPILE={prefix} CONFIG_PREFIX=../install install"
-        " && tar cf ../install.tar -C ../install ."
-    )
-    return shell(["sh", "-c", script], env={"KCONFIG_NOTIMESTAMP": "1", "SOURCE_DATE_EPOCH": str(epoch)})
-
-
-def installed(content: bytes | None = None) -> Any:
-    return upload_file("../install.tar", install_tar() if content is None else content, limit=INSTALL_LIMIT)
-
-
-def locate(*names: str, compiler: str = "gcc") -> Any:
-    return shell(["sh", "-c", "; ".join(f"{compiler} -print-file-name={name}" for name in names)])
-
-
-def library(name: str, content: bytes | None = None) -> Any:
-    return upload_file(
-        f"{SYSROOT}/{name}", LIBRARIES[name] if content is None else content, limit=LIBRARY_LIMIT
-    )
-
-
-def paths(*names: str) -> str:
-    return "".join(f"{SYSROOT}/{name}\n" for name in names)
-
-
-class StageCase(StepCase):
-    def stage(self, *commands: Any, variant: Any = "static") -> None:
-        self.setup_step(
-            StageRootfs(
-                arch=make_arch(),
-                variant=variant,
-                skeleton=ROOT / "config" / "rootfs",
-                work_root=self.folder / "work",
-            )
-        )
-        self.expect_commands(*commands)
-
-    def refused(self, what: str) -> Any:
-        """Run to a failure, after which there is no layer."""
-        self.expect_outcome(FAILURE, what)
-        self.expect_no_property("layer")
-        return self.run_and_look()
-
-    async def run_and_look(self) -> None:
-        await self.run_step()
-        assert set(self.left("work")) <= {"install.tar", *LIBRARIES}
-
-    def members(self) -> dict[str, tarfile.TarInfo]:
-        """What is in the layer that was packed."""
-        with tarfile.open(LayerFile.from_json(self.property("layer")).path) as tar:
-            return {member.name: member for member in tar}
+from minios_steps.stage_rootfs import INSTALL_LIMIT, LIBRARY_LIMIT
 
 
 class Static(StageCase):
@@ -211,103 +127,6 @@ class Static(StageCase):
         return self.refused("BusyBox has no env applet, and scripts need /usr/bin/env")
 
 
-class Dynamic(StageCase):
-    NAMES = ("ld-linux-aarch64.so.1", "libm.so.6", "libc.so.6")
-
-    def dynamic(self, *commands: Any, busybox: bytes = DYNAMIC, prefix: str = "''") -> None:
-        self.stage(install(prefix).exit(0), installed(install_tar(busybox)), *commands, variant="dynamic")
-
-    async def test_packed(self) -> None:
-        self.dynamic(
-            locate(*self.NAMES).stdout(paths(*self.NAMES)).exit(0), *(library(name) for name in self.NAMES)
-        )
-        self.expect_outcome(SUCCESS, "4 applets, 3 libraries, layer 0.00 MB")
-        self.expect_property("interpreter", LOADER, "stage")
-        await self.run_step()
-        members = self.members()
-        assert {f"usr/lib64/{name}" for name in self.NAMES} <= {
-            path for path, member in members.items() if member.isreg()
-        }
-        assert members["usr/lib/libc.so.6"].linkname == "../lib64/libc.so.6"
-
-    def test_round_by_round(self) -> Any:
-        first = ("ld-linux-aarch64.so.1", "libm.so.6")
-        self.dynamic(
-            locate(*first, compiler="aarch64-linux-gnu-gcc").stdout(paths(*first)).exit(0),
-            *(library(name) for name in first),
-            locate("libc.so.6", compiler="aarch64-linux-gnu-gcc").stdout(paths("libc.so.6")).exit(0),
-            library("libc.so.6"),
-            busybox=make_elf(AARCH64, interpreter=LOADER, needed=["libm.so.6"]),
-            prefix="aarch64-linux-gnu-",
-        )
-        self.set_properties(cc_prefix="aarch64-linux-gnu-")
-        self.expect_outcome(SUCCESS, "4 applets, 3 libraries, layer 0.00 MB")
-        return self.run_step()
-
-    def test_static(self) -> Any:
-        self.dynamic(busybox=STATIC)
-        return self.refused("bin/busybox is static in the dynamic variant: it names no loader")
-
-    def test_library_is_missing(self) -> Any:
-        self.dynamic(
-            locate(*self.NAMES).stdout(f"{paths(self.NAMES[0])}libm.so.6\n{SYSROOT}/libc.so.6\n").exit(0),
-            library(self.NAMES[0]),
-        )
-        return self.refused("libm.so.6 is missing: needed by bin/busybox")
-
-    def test_librarys_library_is_missing(self) -> Any:
-        first = ("ld-linux-aarch64.so.1", "libm.so.6")
-        self.dynamic(
-            locate(*first).stdout(paths(*first)).exit(0),
-            *(library(name) for name in first),
-            locate("libc.so.6").stdout("libc.so.6\n").exit(0),
-            busybox=make_elf(AARCH64, interpreter=LOADER, needed=["libm.so.6"]),
-        )
-        return self.refused("libc.so.6 is missing: needed by libm.so.6")
-
-    def test_compiler_is_gone(self) -> Any:
-        self.dynamic(locate(*self.NAMES).stderr("sh: 1: gcc: not found\n").exit(127))
-        return self.refused("the compiler cannot say where its libraries are: sh: 1: gcc: not found")
-
-    def test_compiler_answers_too_little(self) -> Any:
-        self.dynamic(locate(*self.NAMES).stdout(paths("libc.so.6")).exit(0))
-        return self.refused(f"the compiler cannot say where its libraries are: {SYSROOT}/libc.so.6")
-
-    def test_library_for_another_machine(self) -> Any:
-        self.dynamic(
-            locate(*self.NAMES).stdout(paths(*self.NAMES)).exit(0),
-            library(self.NAMES[0]),
-            library("libm.so.6", make_elf(62)),
-        )
-        return self.refused(
-            "libm.so.6: expected 64-bit little-endian machine 183 (AArch64),"
-            " found 64-bit little-endian machine 62 (x86-64)"
-        )
-
-    def test_library_is_a_linker_script(self) -> Any:
-        self.dynamic(
-            locate(*self.NAMES).stdout(paths(*self.NAMES)).exit(0),
-            library(self.NAMES[0], b"GROUP ( /lib/libm.so.6 )\n"),
-        )
-        return self.refused("ld-linux-aarch64.so.1: not an ELF file, or a damaged one")
-
-    def test_library_far_too_large(self) -> Any:
-        self.patch(stage_rootfs, "LIBRARY_LIMIT", 100)
-        self.dynamic(
-            locate(*self.NAMES).stdout(paths(*self.NAMES)).exit(0),
-            upload_file(f"{SYSROOT}/{self.NAMES[0]}", b"x" * 101, limit=100),
-        )
-        return self.refused(f"'{SYSROOT}/{self.NAMES[0]}' from the worker: larger than the 100 bytes allowed")
-
-    def test_name_that_would_leave_the_folder(self) -> Any:
-        self.dynamic(busybox=make_elf(AARCH64, interpreter=LOADER, needed=["../../evil"]))
-        return self.refused("bin/busybox needs '../../evil', which is no plain file name")
-
-    def test_loader_outside_the_library_folders(self) -> Any:
-        self.dynamic(busybox=make_elf(AARCH64, interpreter="/etc/passwd", needed=["libc.so.6"]))
-        return self.refused("bin/busybox names the loader '/etc/passwd', which is in no library folder")
-
-
 class Cancelled(StageCase):
     def cancelled(self, *commands: Any, variant: str = "static") -> Any:
         self.stage(*commands[:-1], interrupted(commands[-1]), variant=variant)
@@ -329,16 +148,16 @@ class Cancelled(StageCase):
         return self.cancelled(
             install().exit(0),
             installed(install_tar(DYNAMIC)),
-            locate(*Dynamic.NAMES).exit(-1),
+            locate(*NAMES).exit(-1),
             variant="dynamic",
         )
 
     async def test_in_the_upload_of_a_library(self) -> None:
-        sending = upload(f"{SYSROOT}/{Dynamic.NAMES[0]}", limit=LIBRARY_LIMIT)
+        sending = upload(f"{SYSROOT}/{NAMES[0]}", limit=LIBRARY_LIMIT)
         await self.cancelled(
             install().exit(0),
             installed(install_tar(DYNAMIC)),
-            locate(*Dynamic.NAMES).stdout(paths(*Dynamic.NAMES)).exit(0),
+            locate(*NAMES).stdout(paths(*NAMES)).exit(0),
             sending.upload_string(b"\x7fELF").exit(1),
             variant="dynamic",
         )

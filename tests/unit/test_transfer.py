@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
+from twisted.spread.banana import SIZE_LIMIT
 
+from minios_steps.step import BLOCK_SIZE
 from minios_steps.transfer import BoundedFileWriter, BoundedStringWriter, FileStreamReader, StringReader
 
 if TYPE_CHECKING:
@@ -122,6 +124,11 @@ class TestFile:
         assert writer.problem == "cannot be stored on the master: No space left on device"
         writer.discard()
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_block_fits_into_a_message() -> None:
+    """A longer one ends the connection of a remote worker, and the build is tried again for ever."""
+    assert BLOCK_SIZE < SIZE_LIMIT
 
 
 class TestReaders:

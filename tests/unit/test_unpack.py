@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.errors import SourceError, UnsafeArchiveError
-from minios_steps.core.sources.storage import CancelledError
 from minios_steps.core.sources.unpack import safe_members, unpack
 
 if TYPE_CHECKING:

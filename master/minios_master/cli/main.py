@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from minios_master.signals import ending_as_exit
 from minios_steps.core.errors import MiniosError
 
 from .folders import ConfigOption, StateOption, with_folders
@@ -51,12 +52,15 @@ def build_app(wanted: str = "") -> typer.Typer:
 def run(arguments: list[str] | None = None) -> None:
     """The console script: run a command and exit 0 good, 1 a required cell failed, 2 anything else.
 
+    Ctrl-C and SIGTERM stop what was started: 130 and 143, as shells count them.
+
     Args:
         arguments: without the program's name; `sys.argv` when left out.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        build_app(_named(arguments))(args=arguments, prog_name="minios")
+        with ending_as_exit():
+            build_app(_named(arguments))(args=arguments, prog_name="minios")
     except MiniosError as error:
         show_error(error)
         sys.exit(WRONG)

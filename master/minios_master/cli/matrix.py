@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minios_master.api import MasterApi
+from minios_master.api import MasterApi, NoAnswerError
+from minios_master.detached import attach
 from minios_master.embedded import EmbeddedMaster
 from minios_master.live import LiveDisplay
 from minios_master.matrix_run import Choices, MatrixRun, Outcome
 from minios_master.settings import Settings
-from minios_master.state_lock import StateLock
-from minios_master.summary import outcome_lines, outcome_table
+from minios_master.state_lock import Run, StateLock
+from minios_master.summary import outcome_lines, outcome_table, unreleased
 from minios_steps.core.config.load import load_project
 from minios_steps.core.config.project import Project
 from minios_steps.core.errors import MiniosError
@@ -52,10 +53,16 @@ def matrix(
     choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force)
     # Wrong names are found before anything is started.
     plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
-    target = (out or Path(project.minios.destination.path)).resolve()
+    lock = StateLock(context.state)
+    running = lock.holder()
+    target = _target(project, out, running)
     # The table is progress, not data: with --json it goes where it cannot mix with the data.
     console = err_console() if as_json else out_console()
-    outcome = _run(context, project, choices, target, console)
+    if running is not None and running.kind == "up":
+        _check_same(running, context, target)
+        outcome = _follow(attach(lock, running), choices, console)
+    else:
+        outcome = _run(context, project, choices, target, console)
     code = exit_code(project, outcome)
     if as_json:
         print_json({**dataclasses.asdict(outcome), "out": str(target), "exit": code})
@@ -65,24 +72,39 @@ def matrix(
 
 
 def _run(context: CliContext, project: Project, choices: Choices, target: Path, console: Console) -> Outcome:
-    """Use the master that `up` left running here, else one that lives as long as this run."""
-    running = StateLock(context.state).holder()
-    if running is not None and running.kind == "up":
-        if running.out != str(target):
-            raise MiniosError(
-                f"the running master writes to {running.out}, not to {target}",
-                hint="leave --out away, or run `minios down` first",
-            )
-        return _follow(MasterApi(running.url), choices, console)
+    """Run on a master that lives as long as this run."""
     settings = Settings(context.config, context.state, target, lifeline=True)
     master = EmbeddedMaster(settings, project.minios.web)
     try:
         api = master.start("matrix")
-        console.print(f"master at {api.url} (stops with this run)", highlight=False)
+        console.print(f"master at {api.url} (stops with this run)")
         api.cancel_leftovers()
         return _follow(api, choices, console)
+    except NoAnswerError as error:
+        raise master.explain(error) from error
     finally:
         master.stop()
+
+
+def _target(project: Project, out: Path | None, running: Run | None) -> Path:
+    """The layout to write: as asked, else where the running master writes, else as configured."""
+    if out is None and running is not None and running.kind == "up" and running.out:
+        return Path(running.out)
+    return (out or Path(project.minios.destination.path)).resolve()
+
+
+def _check_same(running: Run, context: CliContext, target: Path) -> None:
+    """Refuse to build something else than was asked for."""
+    if running.config != str(context.config):
+        raise MiniosError(
+            f"the running master builds what {running.config} says, not {context.config}",
+            hint="run `minios down` first, or use another --state folder",
+        )
+    if running.out != str(target):
+        raise MiniosError(
+            f"the running master writes to {running.out}, not to {target}",
+            hint="leave --out away, or run `minios down` first",
+        )
 
 
 def _follow(api: MasterApi, choices: Choices, console: Console) -> Outcome:
@@ -94,8 +116,8 @@ def _print_outcome(console: Console, outcome: Outcome, target: Path) -> None:
     console.print(outcome_table(outcome))
     shown = os.path.relpath(target)
     for line in outcome_lines(outcome, shown if not shown.startswith("..") else str(target)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{outcome.seconds:.0f} s in all", highlight=False)
+        console.print(line, soft_wrap=True)
+    console.print(f"{outcome.seconds:.0f} s in all")
 
 
 def exit_code(project: Project, outcome: Outcome) -> int:
@@ -103,6 +125,4 @@ def exit_code(project: Project, outcome: Outcome) -> int:
     bad = [c for c in outcome.cells if c["outcome"] not in GOOD and project.role(c["arch"]) == "required"]
     nothing = all(cell["outcome"] not in GOOD for cell in outcome.cells)
     blocked = any(release["outcome"] == "blocked" for release in outcome.releases)
-    wanted = {(cell["version"], cell["variant"]) for cell in outcome.cells}
-    silent = wanted - {(release["version"], release["variant"]) for release in outcome.releases}
-    return 1 if bad or nothing or blocked or silent else 0
+    return 1 if bad or nothing or blocked or unreleased(outcome) else 0

@@ -77,4 +77,11 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     # A log has no width of its own, and 80 columns would fold every table.
     wide = not stream.isatty() and "COLUMNS" not in os.environ
-    return Console(stderr=stderr, width=_LOG_WIDTH if wide else None)
+    # A compiler's message is full of what could be taken for markup or an emoji's name.
+    return Console(
+        stderr=stderr,
+        width=_LOG_WIDTH if wide else None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )

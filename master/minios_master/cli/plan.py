@@ -11,12 +11,15 @@ from minios_master.settings import Settings
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.config.load import load_project
 from minios_steps.core.config.project import Project
+from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, cell_inputs, plan_matrix
 
 from .matrix import ArchOption, VariantOption, VersionOption
 from .output import CliContext, out_console, print_json, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from minios_steps.core.toolchain import Toolchain
 
 
@@ -32,10 +35,7 @@ def plan(
     project = load_project(context.config)
     chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
     store = CandidateStore(Settings(context.config, context.state).store)
-    local = local_arches(project)
-    toolchains = {
-        name: probe_local(project.arches[name]) for name in {c.arch for c in chosen.cells} if name in local
-    }
+    toolchains = _probe(project, {cell.arch for cell in chosen.cells})
     rows = [plan_cell(project, store, cell, toolchains.get(cell.arch)) for cell in chosen.cells]
     if as_json:
         print_json({"cells": rows})
@@ -49,16 +49,27 @@ def plan(
     for row in rows:
         out_console().print(
             f"{row['arch']} {row['version']} {row['variant']}: {row['action']}: {row['why']}",
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )
 
 
+def _probe(project: Project, arches: Iterable[str]) -> dict[str, Toolchain | MiniosError]:
+    """The compiler of each arch that this machine is to compile for, or why there is none."""
+    local = local_arches(project)
+    found: dict[str, Toolchain | MiniosError] = {}
+    for name in arches:
+        if name in local:
+            try:
+                found[name] = probe_local(project.arches[name])
+            except MiniosError as error:
+                found[name] = error
+    return found
+
+
 def plan_cell(
-    project: Project, store: CandidateStore, cell: Cell, toolchain: Toolchain | None
+    project: Project, store: CandidateStore, cell: Cell, toolchain: Toolchain | MiniosError | None
 ) -> dict[str, Any]:
-    """One cell as data; `action` is `build`, `reuse` or `no-worker`."""
+    """One cell as data; `action` is `build`, `reuse`, `no-worker`, or `fail` where the probe does."""
     told: dict[str, Any] = {
         "arch": cell.arch,
         "version": str(cell.version),
@@ -70,6 +81,8 @@ def plan_cell(
         attach = project.arches[cell.arch].attach
         why = "this machine cannot compile for it" + (f"; {attach}" if attach else "")
         return {**told, "action": "no-worker", "why": why}
+    if isinstance(toolchain, MiniosError):
+        return {**told, "action": "fail", "why": str(toolchain)}
     inputs = cell_inputs(project, cell, identity=toolchain.identity, prefix=toolchain.prefix)
     told["key"] = str(inputs.key)
     found = store.find(inputs.key, lambda _damage: None)

@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-import requests
 import typer
 
-from minios_master.api import MasterApi
-from minios_master.embedded import EmbeddedMaster, stop_detached
+from minios_master.api import MasterApi, NoAnswerError
+from minios_master.detached import stop_detached
+from minios_master.embedded import EmbeddedMaster
+from minios_master.printable import printable
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_steps.core.config.load import load_project
@@ -39,8 +40,8 @@ def up(
     if as_json:
         print_json(dataclasses.asdict(run) if run else {})
     else:
-        out_console().print(f"the master is up: {api.url}", highlight=False)
-        out_console().print("stop it with: minios down", highlight=False)
+        out_console().print(f"the master is up: {api.url}")
+        out_console().print("stop it with: minios down")
 
 
 def down(ctx: typer.Context) -> None:
@@ -48,26 +49,31 @@ def down(ctx: typer.Context) -> None:
     context: CliContext = ctx.obj
     run = stop_detached(StateLock(context.state))
     told = f"the master (pid {run.pid}) is stopped" if run else f"no master runs in {context.state}"
-    out_console().print(told, highlight=False)
+    out_console().print(told, soft_wrap=True)
 
 
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show whether a master runs here, its workers and what it builds; exit 1 when none does."""
     context: CliContext = ctx.obj
-    run = StateLock(context.state).holder()
+    lock = StateLock(context.state)
+    run = lock.holder()
     if run is None:
         if as_json:
             print_json({"running": False})
         else:
-            out_console().print(f"no master runs in {context.state}", highlight=False)
+            what = lock.who() if lock.is_held() else f"no master runs in {context.state}"
+            out_console().print(what, soft_wrap=True)
         raise typer.Exit(1)
     try:
         api = MasterApi(run.url)
         workers = [w for w in api.get("workers")["workers"] if w["configured_on"]]
         names = api.builder_names()
         building = api.get("builds", complete="false")["builds"]
-    except requests.RequestException as error:
-        raise MiniosError(f"the master (pid {run.pid}) does not answer at {run.url}") from error
+    except NoAnswerError as error:
+        raise MiniosError(
+            f"the master does not answer at {run.url} ({run.kind}, pid {run.pid})",
+            hint="it may still be starting; its log is master/twistd.log in the state folder",
+        ) from error
     connected = {w["name"]: bool(w["connected_to"]) for w in workers}
     busy = [f"{names.get(b['builderid'], '?')} #{b['number']}: {b['state_string']}" for b in building]
     if as_json:
@@ -75,8 +81,8 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
         print_json(told)
         return
     console = out_console()
-    console.print(f"{run.kind} since {run.started}, pid {run.pid}, {run.url}", highlight=False)
+    console.print(f"{run.kind} since {run.started}, pid {run.pid}, {run.url}", soft_wrap=True)
     rows = [(name, "connected" if here else "not connected") for name, here in sorted(connected.items())]
     console.print(table(("worker", "state"), rows))
     for line in busy or ["nothing is being built"]:
-        console.print(line, highlight=False, markup=False)
+        console.print(printable(line), soft_wrap=True)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from minios_steps.core.version import Version
 
 
+RESERVED_NAMES = frozenset({"coordinator", "matrix"})
+"""What no arch may be called: the master's own builder, scheduler and worker."""
+RESERVED_PREFIX = "local-"
+"""How no arch's name may start: the workers inside the master do."""
+
+
 @dataclass(frozen=True)
 class Files:
     """The files a project was read from, by their names below its folder."""
@@ -49,6 +55,8 @@ def _arch_names(project: Project, files: Files) -> Iterator[str]:
     for stem, arch in project.arches.items():
         if arch.name != stem:
             yield files.problem(f"arches/{stem}.yaml", ("name",), f"should be {stem!r}, as the file is named")
+        if stem in RESERVED_NAMES or stem.startswith(RESERVED_PREFIX):
+            yield files.problem(f"arches/{stem}.yaml", ("name",), f"{stem!r} is a name of the master's own")
 
 
 def _platforms(project: Project, files: Files) -> Iterator[str]:

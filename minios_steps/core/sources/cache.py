@@ -6,15 +6,10 @@ import hashlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from minios_steps.core.cancel import never
 from minios_steps.core.digest import BLOCK, Digest
 from minios_steps.core.errors import SourceError
-from minios_steps.core.sources.storage import (
-    locked,
-    never,
-    remove_leftovers,
-    replacing,
-    scratch_folder,
-)
+from minios_steps.core.sources.storage import locked, remove_leftovers, replacing, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minios_steps.core.cancel import POLL_SECONDS, never, stop_if
 from minios_steps.core.errors import SourceError
-from minios_steps.core.sources.storage import POLL_SECONDS, never, stop_if
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources import child
 from minios_steps.core.sources.apt_sources import AptSource, debian_archives, read_apt_sources
 from minios_steps.core.sources.request import Obtained
-from minios_steps.core.sources.storage import CancelledError, StorageError, writing
+from minios_steps.core.sources.storage import StorageError, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

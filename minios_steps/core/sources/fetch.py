@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minios_steps.core.cancel import CancelledError, stop_if
 from minios_steps.core.config.sources import FileMirror, HttpsMirror
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources import debian, file, https
 from minios_steps.core.sources.cache import WrongDigestError
 from minios_steps.core.sources.request import Obtained, Request
-from minios_steps.core.sources.storage import CancelledError, StorageError, stop_if
-from minios_steps.core.sources.url import host_of
+from minios_steps.core.sources.storage import StorageError
+from minios_steps.core.web.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def fetch(
     Raises:
         SourceError: the version is not pinned, or no mirror has it; `details` has a line per mirror.
         StorageError: this machine's disk is full, or refuses to be written.
-        CancelledError: cancelled. Both are `SourceError`s too.
+        CancelledError: cancelled.
     """
     release = sources.releases.get(str(version))
     if release is None:

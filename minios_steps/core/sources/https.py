@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 import requests
-import tenacity
 from urllib3.exceptions import HTTPError
 
+from minios_steps.core.cancel import stop_if
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources.request import Obtained
-from minios_steps.core.sources.storage import POLL_SECONDS, StorageError, stop_if, writing
-from minios_steps.core.sources.url import check_url, host_of
-from minios_steps.core.sources.web_errors import TransientError, from_exception, from_status
+from minios_steps.core.sources.storage import StorageError, writing
+from minios_steps.core.web.failures import TransientError, WebError, from_exception, from_status
+from minios_steps.core.web.patience import Patience, Persistence
+from minios_steps.core.web.url import check_url, host_of
 
 if TYPE_CHECKING:
     import io
@@ -33,29 +32,7 @@ _BLOCK = 64 << 10
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a download may take.
-
-    Args:
-        connect: seconds for a connection.
-        read: seconds without a byte.
-        total: seconds for everything.
-        tries: connections to a server that answers.
-        unreachable_tries: connections to a server that does not answer: the next mirror is faster.
-        first_wait: seconds before the second try; doubled for each further one, plus some jitter.
-        longest_wait: seconds; a server that asks for more is given up.
-    """
-
-    connect: float = 7
-    read: float = 15
-    total: float = 600
-    tries: int = 5
-    unreachable_tries: int = 2
-    first_wait: float = 0.5
-    longest_wait: float = 30
+_ALLOW_HTTP = "write `insecure: true` beside the URL to allow it"
 
 
 PATIENCE = Patience()
@@ -101,21 +78,17 @@ class _Download:
         self.request = request
         self.patience = patience
         self.session = session
-        self.deadline = time.monotonic() + patience.total
+        self.persistence = Persistence(patience, request.cancelled, self._tell)
         self.resumed = False
 
     def run(self) -> Obtained:
         """Try until the file is whole, or it makes no sense any more."""
         with writing(self.part):
             self.part.parent.mkdir(parents=True, exist_ok=True)
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=self._give_up,
-            wait=self._wait,
-            before_sleep=self._tell,
-            sleep=self._sleep,
-            reraise=True,
-        )(self._try)
+        try:
+            self.persistence.run(self._try)
+        except WebError as error:
+            raise SourceError(error.what, hint=error.hint, details=error.details) from error
         return Obtained(self.part, host_of(self.url), self.resumed)
 
     def _try(self) -> None:
@@ -139,7 +112,7 @@ class _Download:
                 headers["If-Range"] = validator
         url, before = self.url, ""
         for _ in range(_MAX_REDIRECTS + 1):
-            check_url(url, insecure=self.insecure, before=before)
+            check_url(url, insecure=self.insecure, before=before, hint=_ALLOW_HTTP)
             stop_if(self.request.cancelled)
             response = self.session.get(
                 url,
@@ -199,7 +172,7 @@ class _Download:
                 if size > self.request.max_bytes:
                     self._forget()
                     raise SourceError(f"it sent more than the {self.request.max_bytes:,} bytes allowed")
-                if time.monotonic() > self.deadline:
+                if self.persistence.overdue:
                     raise SourceError(f"not done in {self.patience.total:.0f} seconds, at {size:,} bytes")
                 self._append(output, block, total)
         return size
@@ -239,29 +212,5 @@ class _Download:
             return ""
         return found if isinstance(found, str) and found.isprintable() else ""
 
-    def _give_up(self, state: tenacity.RetryCallState) -> bool:
-        error = _error_of(state)
-        tries = self.patience.unreachable_tries if error.unreachable else self.patience.tries
-        longest = min(self.patience.longest_wait, self.deadline - time.monotonic())
-        return state.attempt_number >= tries or (error.wait or 0) > longest or longest <= 0
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        first, longest = self.patience.first_wait, self.patience.longest_wait
-        # The jitter keeps masters that failed together from coming back together.
-        backoff = tenacity.wait_exponential(first, longest) + tenacity.wait_random(0, first)
-        return max(backoff(state), _error_of(state).wait or 0)
-
-    def _tell(self, state: tenacity.RetryCallState) -> None:
-        wait = state.next_action.sleep if state.next_action else 0
-        self.request.report(f"{host_of(self.url)}: {_error_of(state).what}; trying again in {wait:.1f} s")
-
-    def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            stop_if(self.request.cancelled)
-            time.sleep(min(left, POLL_SECONDS))
-
-
-def _error_of(state: tenacity.RetryCallState) -> TransientError:
-    error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, TransientError) else TransientError("")
+    def _tell(self, error: TransientError, wait: float) -> None:
+        self.request.report(f"{host_of(self.url)}: {error.what}; trying again in {wait:.1f} s")

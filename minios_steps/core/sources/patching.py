@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from minios_steps.core.cancel import never
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources import child
-from minios_steps.core.sources.storage import never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,20 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minios_steps.core.cancel import never, stop_if
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
 from minios_steps.core.kbuild import KbuildRules
 from minios_steps.core.sources.patching import apply_patch
 from minios_steps.core.sources.repack import repack
-from minios_steps.core.sources.storage import (
-    locked,
-    never,
-    remove_leftovers,
-    replacing,
-    scratch_folder,
-    stop_if,
-    writing,
-)
+from minios_steps.core.sources.storage import locked, remove_leftovers, replacing, scratch_folder, writing
 from minios_steps.core.sources.unpack import unpack
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import stat
 import tarfile
 from typing import TYPE_CHECKING, BinaryIO
 
-from minios_steps.core.sources.storage import replacing, stop_if
+from minios_steps.core.cancel import stop_if
+from minios_steps.core.sources.storage import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,35 +11,19 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
+from minios_steps.core.cancel import POLL_SECONDS, never, stop_if
 from minios_steps.core.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-POLL_SECONDS = 0.05
-"""How often something that waits looks again, and asks whether it was cancelled."""
 _STALE_SECONDS = 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StorageError(SourceError):
     """This machine's disk is full or refuses to be written: no mirror can help."""
-
-
-class CancelledError(SourceError):
-    """Somebody cancelled the work."""
-
-
-def never() -> bool:
-    """For work that nobody can cancel."""
-    return False
-
-
-def stop_if(cancelled: Callable[[], bool]) -> None:
-    """Raise `CancelledError` when the work was cancelled."""
-    if cancelled():
-        raise CancelledError("cancelled")
 
 
 @contextmanager

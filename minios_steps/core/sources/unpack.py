@@ -10,9 +10,10 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from minios_steps.core.cancel import never, stop_if
 from minios_steps.core.errors import SourceError, UnsafeArchiveError
 from minios_steps.core.members import scan_members
-from minios_steps.core.sources.storage import never, stop_if, writing
+from minios_steps.core.sources.storage import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
-from minios_steps.core.errors import SourceError
+from minios_steps.core.errors import MiniosError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,11 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], str, bool], ...] = (
 )
 
 
-class TransientError(SourceError):
+class WebError(MiniosError):
+    """A request that failed; `what` names no server, which the caller knows."""
+
+
+class TransientError(WebError):
     """A failure that may be gone at the next try.
 
     Args:
@@ -46,10 +50,10 @@ class TransientError(SourceError):
         self.unreachable = unreachable
 
 
-def from_exception(error: Exception) -> SourceError:
+def from_exception(error: Exception) -> WebError:
     """The error for something that `requests` or `urllib3` raised; never quotes a URL."""
     if isinstance(error, requests.exceptions.SSLError):
-        return SourceError(
+        return WebError(
             "its certificate is not trusted, or it speaks no TLS",
             hint="REQUESTS_CA_BUNDLE names a file with further authorities",
             details=str(error),
@@ -58,10 +62,10 @@ def from_exception(error: Exception) -> SourceError:
     for kinds, what, unreachable in _WORDS:
         if any(isinstance(cause, kinds) for cause in chain):
             return TransientError(what, unreachable=unreachable)
-    return SourceError(f"the request cannot be made: {type(error).__name__}")
+    return WebError(f"the request cannot be made: {type(error).__name__}")
 
 
-def from_status(status: int, headers: Mapping[str, str]) -> SourceError:
+def from_status(status: int, headers: Mapping[str, str]) -> WebError:
     """The error for an HTTP status that is no success (RFC 9110, section 15)."""
     try:
         name = f"HTTP {status} {HTTPStatus(status).phrase}"
@@ -70,7 +74,7 @@ def from_status(status: int, headers: Mapping[str, str]) -> SourceError:
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= _SERVER_ERRORS:
         wait = _retry_after(headers.get("Retry-After", ""))
         return TransientError(f"{name}, asks to wait {wait:.0f} s" if wait else name, wait=wait)
-    return SourceError(name)
+    return WebError(name)
 
 
 def _retry_after(value: str) -> float | None:
