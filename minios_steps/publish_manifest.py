@@ -73,7 +73,7 @@ class PublishManifest(MiniosStep):
         self.summary = _summary(report)
         if report.reasons:
             await self.addCompleteLog("policy", "\n".join(report.reasons) + "\n")
-        if report.outcome == "blocked":
+        if report.outcome in ("blocked", "failed"):
             self.setProperty("problem", self.summary, self.name)
             return int(FAILURE)
         return int(WARNINGS if report.outcome == "partial" else SUCCESS)
@@ -85,6 +85,8 @@ def _summary(report: ReleaseReport) -> str:
     if report.outcome == "blocked":
         why = report.reasons[0] if report.reasons else "no cell is good"
         return f"{what} not released: {why}; nothing was written"
+    if report.outcome == "failed":
+        return f"{what} not released: {report.reasons[0]}"
     tags = ", ".join(report.tags)
     short = report.index.removeprefix("sha256:")[:12]
     left = "".join(f"; {arch} left out: {why}" for arch, why in sorted(report.left_out.items()))

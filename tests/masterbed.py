@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ SUCCESS, FAILURE, SKIPPED, CANCELLED = 0, 2, 3, 6
 VERSION = "1.38.0"
 DIGEST = "sha256:" + "d" * 64
 LATE = 5.0
+_STDERR = 2
 
 
 class FakeMaster(ThreadingHTTPServer):
@@ -238,8 +239,11 @@ def _behave(server: FakeMaster, how: str) -> None:
         running(server)
         if how == "killed":
             server.answers[f"builds/{BUILD}"] = _kill_itself
-    elif how == "building":
-        # As a worker's command: a process group of its own.
+    elif how in ("building", "hoarding"):
+        # A worker's command has a process group of its own, and nothing but the three streams.
+        for path in () if how == "hoarding" else Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                os.set_inheritable(int(path.name), int(path.name) <= _STDERR)
         child = os.posix_spawnp("sleep", ["sleep", "60"], dict(os.environ), setpgroup=0)
         server.answers["child"] = {"pid": child}
 

@@ -63,6 +63,7 @@ class Bed(ThreadingHTTPServer):
         self.faults: list[tuple[str, str, Fault]] = []
         self.seen: list[Seen] = []
         self.tokens: dict[str, frozenset[str]] = {}
+        self.issued = 0
         self.token_field = "token"
         self.token_more: dict[str, Any] = {}
         self.realm = ""
@@ -175,7 +176,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, body=b'{"details":"incorrect username or password"}')
             return
         scopes = parse_qs(form or urlsplit(self.path).query).get("scope", [])
-        name = f"token-{len(bed.tokens)}"
+        bed.issued += 1
+        name = f"token-{bed.issued}"
         bed.tokens[name] = frozenset(scopes)
         self.answer(200, body=json.dumps({bed.token_field: name, **bed.token_more}).encode())
 

@@ -52,16 +52,17 @@ def stop_detached(state: StateLock) -> Run | None:
             f"a minios matrix (pid {run.pid}) runs here, not a master that was brought up",
             hint="press Ctrl-C where it runs",
         )
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        _send(run, number)
-        if _has_ended(state, run):
-            kill_session(run.pid)
-            # Whoever takes the lock takes away what an earlier holder wrote.
-            with contextlib.suppress(InUseError):
-                state.acquire()
-                state.release()
-            return run
-    raise MiniosError(f"the master (pid {run.pid}) does not stop", hint=f"kill -9 {run.pid}")
+    _send(run, signal.SIGTERM)
+    if not _has_ended(state, run):
+        _send(run, signal.SIGKILL)
+    kill_session(run.pid)
+    if not _has_ended(state, run):
+        raise MiniosError(f"the master (pid {run.pid}) does not stop", hint=f"kill -9 {run.pid}")
+    # Whoever takes the lock takes away what an earlier holder wrote.
+    with contextlib.suppress(InUseError):
+        state.acquire()
+        state.release()
+    return run
 
 
 def _send(run: Run, number: signal.Signals) -> None:

@@ -67,6 +67,8 @@ def _release_line(release: dict[str, Any], out: str) -> str:
     if release["outcome"] == "blocked":
         why = release["reasons"][0] if release["reasons"] else "no cell is good"
         return f"{what} is not released: {why}; nothing was written"
+    if release["outcome"] == "failed":
+        return f"{what} is not released: {release['reasons'][0]}"
     tags = ", ".join(f"oci:{out}:{tag}" for tag in release["tags"])
     digest = release["index"].removeprefix("sha256:")[:12]
     if release["outcome"] == "partial":

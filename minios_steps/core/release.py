@@ -33,7 +33,8 @@ class ReleaseReport:
     """What became of one version and variant.
 
     `outcome`: `released`, `unchanged` (the same index was there), `partial` (a narrowed
-    run: an index under a `-partial` tag), or `blocked` (nothing was written).
+    run: an index under a `-partial` tag), `blocked` (the policy: nothing was written) or
+    `failed` (an error on the way; the first of `reasons` says which).
     """
 
     version: str
@@ -47,8 +48,8 @@ class ReleaseReport:
 
     @classmethod
     def failed(cls, version: str, variant: Variant, reason: str) -> ReleaseReport:
-        """A release that an error stopped before anything was visible."""
-        return cls(version, variant, "blocked", (), "", (reason,), {}, ())
+        """A release that an error stopped."""
+        return cls(version, variant, "failed", (), "", (reason,), {}, ())
 
     def as_json(self) -> dict[str, Any]:
         """A mapping of plain types."""

@@ -170,7 +170,8 @@ def _judge(check: SmokeCheck, answers: list[_Answer]) -> SmokeResult:
 def _compare(check: SmokeCheck, answer: _Answer) -> tuple[str, str]:
     """What is wrong, or nothing, and a word on what is right."""
     if answer.code:
-        return f"{_ending(answer.code)}: {_excerpt(answer.errors or answer.output)}", ""
+        said = _excerpt(answer.errors or answer.output)
+        return f"{_ending(answer.code)}{said and f': {said}'}", ""
     if check.match == "words":
         wanted, got = set(check.expect.split()), set(answer.output.split())
         missing, extra = sorted(wanted - got), sorted(got - wanted)

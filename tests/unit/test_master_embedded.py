@@ -177,7 +177,7 @@ def test_master_that_does_not_get_ready(
 ) -> None:
     monkeypatch.setattr(embedded, "START_SECONDS", 0.1)
     master = make("slow")
-    with pytest.raises(MiniosError, match=r"^the master did not answer within 0\.1 s$"):
+    with pytest.raises(MiniosError, match=r"^the master did not answer within 0\.1 s "):
         master.start("up")
     assert not StateLock(master.settings.state).is_held()
 

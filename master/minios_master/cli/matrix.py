@@ -124,5 +124,5 @@ def exit_code(project: Project, outcome: Outcome) -> int:
     """0 when every required cell that was asked for is good and nothing was blocked, else 1."""
     bad = [c for c in outcome.cells if c["outcome"] not in GOOD and project.role(c["arch"]) == "required"]
     nothing = all(cell["outcome"] not in GOOD for cell in outcome.cells)
-    blocked = any(release["outcome"] == "blocked" for release in outcome.releases)
+    blocked = any(release["outcome"] in ("blocked", "failed") for release in outcome.releases)
     return 1 if bad or nothing or blocked or unreleased(outcome) else 0

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from buildbot.config.errors import ConfigErrors, capture_config_errors
+from buildbot.config.master import FileLoader
+from configbed import ROOT, X86_64, changed, write_config
+from minios_master import configurator as module
+from minios_master.configurator import MATRIX, MiniosConfigurator
+from minios_master.factories import arch_factory
+from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
+from minios_master.settings import Settings
+from minios_master.state_lock import StateLock
+
+from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
+from minios_steps.core.config.load import load_project
+from minios_steps.core.errors import ConfigError
+from minios_steps.trigger_matrix import scheduler_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JANITOR = "__Janitor"
+"""Buildbot's own, which removes old logs."""
+
+
+@pytest.fixture(autouse=True)
+def _compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine compiles for x86_64 alone."""
+    monkeypatch.setattr(module, "local_arches", lambda _project: ("x86_64",))
+
+
+def configure(config: Path, state: Path, **settings: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    MiniosConfigurator(Settings(config, state, **settings)).configure(told)
+    return told
+
+
+def by_name(things: list[Any]) -> dict[str, Any]:
+    found = {thing.name: thing for thing in things if thing.name != JANITOR}
+    assert len(found) == len([thing for thing in things if thing.name != JANITOR])
+    return found
+
+
+def test_small_config(tmp_path: Path) -> None:
+    told = configure(write_config(tmp_path / "config"), tmp_path / "state", web_port=8020)
+    workers = by_name(told["workers"])
+    assert list(workers) == ["coordinator", "sw64-unattached", "local-x86_64"]
+    builders = by_name(told["builders"])
+    assert {name: one.workernames for name, one in builders.items()} == {
+        "sw64": ["sw64-unattached"],
+        "x86_64": ["local-x86_64"],
+        "matrix": ["coordinator"],
+    }
+    assert [one.collapseRequests for one in builders.values()] == [False] * 3
+    assert {name: one.tags for name, one in builders.items()} == {
+        "sw64": ["optional"],
+        "x86_64": ["required"],
+        "matrix": [],
+    }
+    assert builders["sw64"].properties == {"arch": "sw64"}
+    schedulers = by_name(told["schedulers"])
+    assert {name: one.builderNames for name, one in schedulers.items()} == {
+        "build-sw64": ["sw64"],
+        "build-x86_64": ["x86_64"],
+        "matrix": ["matrix"],
+    }
+    assert told["protocols"] == {"null": {}}
+    assert told["www"]["port"] == "tcp:8020:interface=127.0.0.1"
+    assert told["buildbotURL"] == "http://127.0.0.1:8020/"
+    assert told["buildbotNetUsageData"] is None
+
+
+def test_real_config(tmp_path: Path) -> None:
+    project = load_project(ROOT / "config")
+    told = configure(ROOT / "config", tmp_path)
+    builders = by_name(told["builders"])
+    assert set(builders) == {*project.arches, MATRIX}
+    assert set(by_name(told["schedulers"])) == {*(scheduler_name(name) for name in project.arches), MATRIX}
+    for name in project.arches:
+        local = name == "x86_64"
+        assert builders[name].workernames == [f"local-{name}" if local else f"{name}-unattached"]
+        assert builders[name].tags == [project.role(name)]
+
+
+def test_one_cell_of_an_arch_at_a_time(tmp_path: Path) -> None:
+    told = configure(write_config(tmp_path / "config"), tmp_path)
+    workers = by_name(told["workers"])
+    assert workers["local-x86_64"].max_builds == 1
+    # The matrix only waits there.
+    assert workers["coordinator"].max_builds is None
+
+
+def test_nobody_knows_the_password_of_a_missing_machine(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "config")
+    one, two = (by_name(configure(config, tmp_path)["workers"])["sw64-unattached"] for _ in "ab")
+    assert len(one.password) >= 32
+    assert one.password != two.password
+
+
+def test_choices_of_the_form(tmp_path: Path) -> None:
+    told = configure(write_config(tmp_path / "config"), tmp_path)
+    form = by_name(told["schedulers"])[MATRIX]
+    fields = {field.name: field for field in form.forcedProperties}
+    assert fields["versions"].choices == ["1.35.0", "1.38.0", "newest"]
+    assert fields["arches"].choices == ["sw64", "x86_64"]
+    assert fields["variants"].choices == ["static", "dynamic"]
+    assert fields["jobs"].default == 0
+    assert fields["force_rebuild"].default is False
+
+
+def test_web_is_where_the_config_says(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "config", {"minios.yaml": None})
+    minios = changed("minios.yaml", "policy:", "web: {interface: 127.0.0.2, port: 8030}\npolicy:")
+    told = configure(write_config(config, minios), tmp_path)
+    assert told["www"]["port"] == "tcp:8030:interface=127.0.0.2"
+
+
+def test_free_port_when_none_is_told(tmp_path: Path) -> None:
+    told = configure(write_config(tmp_path / "config"), tmp_path)
+    assert re.fullmatch(r"tcp:[1-9][0-9]{3,4}:interface=127\.0\.0\.1", told["www"]["port"])
+
+
+def test_what_master_cfg_says_itself_is_kept(tmp_path: Path) -> None:
+    told: dict[str, Any] = {"title": "ours", "www": {"port": 80}, "db": {"db_url": "postgresql://x"}}
+    MiniosConfigurator(Settings(write_config(tmp_path / "config"), tmp_path)).configure(told)
+    assert (told["title"], told["www"]["port"]) == ("ours", 80)
+    assert told["db"] == {"db_url": "postgresql://x"}
+
+
+def test_lifeline_only_for_the_master_of_a_command(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "config")
+    names = [
+        [type(one).__name__ for one in configure(config, tmp_path, lifeline=on)["services"]]
+        for on in (True, False)
+    ]
+    assert ["Lifeline" in found for found in names] == [True, False]
+
+
+def test_every_config_error_is_one_of_buildbots(tmp_path: Path) -> None:
+    changes = {
+        **changed("minios.yaml", "  name: tiny\n", "  name: tiny\n  colour: red\n"),
+        **changed("arches/x86_64.yaml", "uname: [x86_64]", "uname: []"),
+    }
+    with capture_config_errors() as errors:
+        told = configure(write_config(tmp_path / "config", changes), tmp_path)
+    assert len(errors.errors) == 2
+    assert "minios.yaml:3: image.colour: unknown key" in errors.errors[0]
+    assert not told["builders"]
+
+
+def test_no_config_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors, match="the configuration folder is missing"):
+        configure(tmp_path / "nowhere", tmp_path)
+
+
+def test_wrong_port_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIOS_CONFIG", str(write_config(tmp_path / "config")))
+    monkeypatch.setenv("MINIOS_WEB_PORT", "http")
+    with pytest.raises(ConfigErrors, match="MINIOS_WEB_PORT: 'http' is not a port"):
+        MiniosConfigurator().configure({})
+
+
+def test_web_interface_that_is_not_here(tmp_path: Path) -> None:
+    # TEST-NET-1 (RFC 5737) is no machine's own.
+    minios = changed("minios.yaml", "policy:", "web: {interface: 192.0.2.1}\npolicy:")
+    with pytest.raises(ConfigErrors, match=r"port 0 on 192\.0\.2\.1 cannot be used"):
+        configure(write_config(tmp_path / "config", minios), tmp_path)
+
+
+def test_master_cfg_is_what_buildbot_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIOS_CONFIG", str(write_config(tmp_path / "config")))
+    monkeypatch.setenv("MINIOS_STATE", str(tmp_path / "state"))
+    loaded = FileLoader(str(ROOT / "master"), "master.cfg").loadConfig()
+    assert {one.name for one in loaded.builders} == {"sw64", "x86_64", MATRIX, JANITOR}
+    assert loaded.www["port"].endswith("interface=127.0.0.1")
+    assert not StateLock(tmp_path / "state").is_held()
+
+
+@pytest.mark.parametrize("name", ["matrix", "coordinator", "local-arm", "local-"])
+def test_arch_cannot_have_a_name_of_the_masters_own(name: str, tmp_path: Path) -> None:
+    arch = X86_64.replace("name: x86_64", f"name: {name}").replace("amd64", "other")
+    config = write_config(tmp_path / "config", {f"arches/{name}.yaml": arch})
+    with pytest.raises(ConfigError) as caught:
+        load_project(config)
+    assert caught.value.what == f"{config}/arches/{name}.yaml:1: name: {name!r} is a name of the master's own"
+
+
+def test_all_of_the_masters_names_are_reserved() -> None:
+    assert {MATRIX, COORDINATOR} == RESERVED_NAMES
+    assert LOCAL_PREFIX == RESERVED_PREFIX
+
+
+def test_arch_that_is_named_much_like_one_is_fine(tmp_path: Path) -> None:
+    changes = {"arches/localx.yaml": X86_64.replace("name: x86_64", "name: localx").replace("amd64", "other")}
+    project = load_project(write_config(tmp_path / "config", changes))
+    assert arch_factory(project, project.arches["localx"], Settings(tmp_path, tmp_path), None)

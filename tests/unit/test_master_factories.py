@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from buildbot.plugins import util
+from buildbot.process.properties import Properties
+from buildbot.process.results import SKIPPED, SUCCESS
+from configbed import changed, write_config
+from minios_master.factories import arch_factory, matrix_factory
+from minios_master.progress import PIPELINE
+from minios_master.settings import Settings
+from twisted.internet import defer
+
+from minios_steps.core.config.load import load_project
+
+if TYPE_CHECKING:
+    from minios_steps.core.config.project import Project
+
+SETTINGS = Settings(Path("/config"), Path("/state"))
+LOCK = util.MasterLock("local-compile", maxCount=2)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    changes = changed("arches/sw64.yaml", "page_size: 8192\n", "page_size: 8192\ntimeout_factor: 7\n")
+    return load_project(write_config(tmp_path / "config", changes))
+
+
+def steps_of(factory: Any) -> dict[str, Any]:
+    steps = [made.buildStep() for made in factory.steps]
+    return {step.name: step for step in steps}
+
+
+def cell_steps(project: Project, arch: str = "sw64") -> dict[str, Any]:
+    return steps_of(arch_factory(project, project.arches[arch], SETTINGS, LOCK))
+
+
+def rendered(value: Any, **values: Any) -> Any:
+    properties = Properties(**values)
+    return defer.maybeDeferred(properties.render, value).result
+
+
+def test_steps_are_the_ones_that_are_shown(project: Project) -> None:
+    assert tuple(cell_steps(project)) == PIPELINE
+
+
+def test_reused_cell_skips_all_the_rest(project: Project) -> None:
+    steps = cell_steps(project)
+    for name in PIPELINE[:2]:
+        assert steps[name].doStepIf is True
+    for name in PIPELINE[2:]:
+        step = steps[name]
+        for reused in (True, False):
+            step.getProperty = lambda _name, _default, told=reused: told
+            assert step.doStepIf(step) is not reused
+        assert step.hideStepIf(SKIPPED, step)
+        assert not step.hideStepIf(SUCCESS, step)
+
+
+def test_slow_machine_has_more_time_everywhere(project: Project) -> None:
+    steps = cell_steps(project)
+    # Reusing asks the master alone.
+    assert {name: step.timeout_factor for name, step in steps.items() if name != "reuse"} == dict.fromkeys(
+        (name for name in PIPELINE if name != "reuse"), 7.0
+    )
+
+
+def test_only_this_machines_workers_share_its_cores(project: Project) -> None:
+    locks = cell_steps(project)["compile"].locks
+    [access] = rendered(locks, workername="local-sw64")
+    assert access.lockid is LOCK
+    assert rendered(locks, workername="vendor-7") == []
+
+
+def test_fragments_are_of_the_builds_own_cell(project: Project) -> None:
+    asked = cell_steps(project)["configure"].fragments
+    origins = [
+        [part.origin for part in rendered(asked, version="1.35.0", variant=v)] for v in ("static", "dynamic")
+    ]
+    assert "kconfig/static.config" in origins[0]
+    assert "kconfig/dynamic.config" in origins[1]
+    assert origins[0][-2:] == ["arches/sw64.yaml, kconfig", "generated from page_size in arches/sw64.yaml"]
+
+
+def test_labels_are_of_the_builds_own_version(project: Project) -> None:
+    labels = rendered(cell_steps(project)["image"].labels, version="1.35.0", variant="static")
+    assert labels["org.opencontainers.image.version"] == "1.35.0"
+
+
+def test_jobs_are_as_configured_unless_asked_for(project: Project) -> None:
+    jobs = cell_steps(project)["compile"].jobs
+    assert rendered(jobs) == 2
+    assert rendered(jobs, jobs=5) == 5
+
+
+def test_kept_things_are_below_the_state_folder(project: Project) -> None:
+    steps = cell_steps(project)
+    assert steps["fetch"].cache == SETTINGS.cache
+    assert steps["push"].store == steps["reuse"].store == SETTINGS.store
+
+
+def test_matrix_publishes_into_the_layout(project: Project) -> None:
+    [matrix] = steps_of(matrix_factory(project, SETTINGS, Path("/out"))).values()
+    publish = matrix.publish("1.38.0", "static")
+    assert (publish.version, publish.variant) == ("1.38.0", "static")
+    assert (publish.store, publish.layout) == (SETTINGS.store, Path("/out"))
+    assert publish.name == "publish 1.38.0 static"
+    assert rendered(matrix.arches) == []
+    assert rendered(matrix.arches, arches=["sw64"]) == ["sw64"]
+    assert rendered(matrix.set_properties, force_rebuild=True) == {"jobs": 0, "force_rebuild": True}
