@@ -54,6 +54,8 @@ ENVIRONMENT = (
     ("MINIOS_LIFELINE", "`master.cfg`", "1: stop with the command that started the master; set by `minios`"),
     ("COLUMNS", "`minios`", "the width of what is printed; without it and a terminal 160"),
     ("NO_COLOR", "`minios`", "anything: no colours"),
+    ("HTTPS_PROXY", "downloads", "a proxy; `HTTP_PROXY` and `NO_PROXY` as usual"),
+    ("REQUESTS_CA_BUNDLE", "downloads", "a file with the authorities to trust"),
     ("DOCKER_HOST", "`minios doctor`", "where the Docker engine is that it looks for"),
     ("PYTHON", "`make`, `bootstrap.sh`", "the interpreter that `.venv` is made with"),
     ("CI", "`make test`", "anything: a missing tool fails the tests that need it instead of skipping them"),

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60
 STOP_SECONDS = 20
+"""How long builds may take to end in order."""
+_INSIST_SECONDS = 3
 POLL_SECONDS = 0.05
 _DEATH_SECONDS = 1
 _BUILDBOT = "import sys; from buildbot.scripts.runner import run; sys.exit(run())"
@@ -238,9 +240,9 @@ def _telling_line(text: str) -> str:
 def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
     """Give a process time to end by itself, then insist; at once when somebody is impatient."""
     impatience: BaseException | None = None
-    for insist in (process.terminate, process.kill):
+    for seconds, insist in ((STOP_SECONDS, process.terminate), (_INSIST_SECONDS, process.kill)):
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             insist()
         except (KeyboardInterrupt, SystemExit) as error:

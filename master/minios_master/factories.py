@@ -13,6 +13,7 @@ from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
 from .local_worker_names import LOCAL_PREFIX
+from .stoppable_build import StoppableBuild
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,12 @@ def _not_reused(step: Any) -> bool:
 
 def _is_skipped(results: int, _step: Any) -> bool:
     return bool(results == SKIPPED)
+
+
+def _factory(its_steps: list[Any]) -> Any:
+    factory = util.BuildFactory(its_steps)
+    factory.buildClass = StoppableBuild
+    return factory
 
 
 def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock: Any) -> Any:
@@ -62,7 +69,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
         "hideStepIf": _is_skipped,
         "timeout_factor": arch.timeout_factor,
     }
-    return util.BuildFactory(
+    return _factory(
         [
             steps.ProbeToolchain(arch=arch, timeout_factor=arch.timeout_factor),
             ReuseCandidate(project=project, arch=arch.name, store=settings.store, **cell),
@@ -114,7 +121,7 @@ def matrix_factory(project: Project, settings: Settings, layout: Path) -> Any:
             project=project, version=version, variant=variant, store=settings.store, layout=layout
         )
 
-    return util.BuildFactory(
+    return _factory(
         [
             steps.TriggerMatrix(
                 project=project,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 import requests
+from registryrig import RealRegistry, running_registry
 from userland import Minios, copy_config
 
 if TYPE_CHECKING:
@@ -98,3 +99,11 @@ def full_matrix(
     cli.first = cli.run("matrix", "--json", timeout=1200)
     assert cli.first.returncode == 0, cli.first.stdout + cli.first.stderr
     return cli
+
+
+@pytest.fixture
+def registry(need: Callable[..., None], tmp_path: Path) -> Iterator[RealRegistry]:
+    """An empty registry of the test's own, on plain http and without a password."""
+    need("docker-registry")
+    with running_registry(tmp_path / "registry") as made:
+        yield made

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,12 @@ class RealRegistry:
 
     Args:
         host: `127.0.0.1:PORT`; it speaks plain http.
+        pid: of its process.
         log: what it wrote.
     """
 
     host: str
+    pid: int
     log: Path
 
     def asked(self, *methods: str) -> list[tuple[str, str, int]]:
@@ -48,14 +50,14 @@ class RealRegistry:
 
 
 @contextmanager
-def running_registry(folder: Path, *, password: bool = False) -> Iterator[RealRegistry]:
-    """Start a registry on a free port, with its blobs in `folder`; stopped by its pid."""
+def running_registry(folder: Path, *, password: bool = False, port: int = 0) -> Iterator[RealRegistry]:
+    """Start a registry on a port, or a free one, with its blobs in `folder`; stopped by its pid."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "version": "0.1",
         "log": {"level": "info", "accesslog": {"disabled": False}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": "127.0.0.1:0", "secret": "made up"},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": "made up"},
     }
     if password:
         (folder / "htpasswd").write_text(_HTPASSWD, "utf-8")
@@ -63,7 +65,7 @@ def running_registry(folder: Path, *, password: bool = False) -> Iterator[RealRe
     # JSON is YAML.
     (folder / "config.yml").write_text(json.dumps(config), "utf-8")
     log = folder / "log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             ["docker-registry", "serve", str(folder / "config.yml")],
             stdin=subprocess.DEVNULL,
@@ -72,7 +74,7 @@ def running_registry(folder: Path, *, password: bool = False) -> Iterator[RealRe
             start_new_session=True,
         )
     try:
-        yield RealRegistry(_wait(process, log), log)
+        yield RealRegistry(_wait(process, log), process.pid, log)
     finally:
         process.terminate()
         process.wait(START_SECONDS)
@@ -82,7 +84,8 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if found := _LISTENING.search(log.read_text("utf-8", "replace")):
-            requests.get(f"http://{found[1]}/v2/", timeout=5)
-            return found[1]
+            with suppress(requests.ConnectionError):
+                requests.get(f"http://{found[1]}/v2/", timeout=5)
+                return found[1]
         time.sleep(0.02)
     pytest.fail(f"docker-registry did not start:\n{log.read_text('utf-8', 'replace')[-3000:]}")

@@ -248,6 +248,7 @@ def test_process_that_ignores_everything_is_killed(
     make: Callable[..., EmbeddedMaster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(embedded, "_INSIST_SECONDS", 0.05)
     master = make()
     pid = stubborn(master)
     master.stop()

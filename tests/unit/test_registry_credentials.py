@@ -128,13 +128,13 @@ def test_a_helper_that_is_none(machine: Machine, name: Any) -> None:
     [
         "hunter2",
         "[]",
-        json.dumps({"auths": []}),
+        json.dumps({"auths": ["hunter2"]}),
         json.dumps({"auths": {HOST: {"auth": "hunter2"}}}),
         json.dumps({"auths": {HOST: {"auth": "aHVudGVyMg=="}}}),
     ],
 )
 def test_a_malformed_file_is_named_and_not_quoted(machine: Machine, text: str) -> None:
     (machine.folder / "config.json").write_text(text, "utf-8")
-    with pytest.raises(RegistryError, match="config.json") as caught:
+    with pytest.raises(RegistryError, match=r"config\.json") as caught:
         machine.find()
     assert "hunter2" not in f"{caught.value} {caught.value.details}"

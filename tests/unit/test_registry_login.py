@@ -5,7 +5,8 @@ import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from registrybed import PASSWORD, USER, Bed, Handler, basic, serving, status
+from registrybed import PASSWORD, USER, Bed, Handler, basic, serving
+from registryfaults import status
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.registry.credentials import Credentials

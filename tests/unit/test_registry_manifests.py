@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from registrybed import Bed, Handler, done_but_cut, endless, serving, status
+from registrybed import Bed, Handler, serving
+from registryfaults import done_but_cut, endless, status
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
@@ -86,7 +88,7 @@ def test_another_digest_in_the_header(bed: Bed, repository: Repository) -> None:
 
 def test_another_media_type_than_the_manifests_own(bed: Bed, repository: Repository) -> None:
     answers(bed, RAW, Content_Type=MANIFEST)
-    with pytest.raises(ImageError, match=f"says {MANIFEST}, the manifest says '{INDEX}'"):
+    with pytest.raises(ImageError, match=re.escape(f"says {MANIFEST}, the manifest says '{INDEX}'")):
         repository.get_manifest("t")
 
 
@@ -119,7 +121,7 @@ def test_bytes_under_another_digest_are_not_sent(bed: Bed, repository: Repositor
 @pytest.mark.parametrize("claim", [{"Content-Length": str(1 << 30)}, {}])
 def test_a_huge_manifest_is_not_read(bed: Bed, repository: Repository, claim: dict[str, str]) -> None:
     bed.fault("GET", "", (lambda handler: handler.answer(200, claim)) if claim else endless)
-    with pytest.raises(RegistryError, match="4,194,304 bytes allowed"):
+    with pytest.raises(RegistryError, match="more than the 4,194,304 "):
         repository.get_manifest("t")
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from registrybed import FAST, Bed, Handler, cut_blob, drop, endless, serving, status
+from registrybed import FAST, Bed, Handler, serving
+from registryfaults import cut_blob, drop, endless, status
 
 from minios_steps.core.cancel import CancelledError
 from minios_steps.core.digest import Digest

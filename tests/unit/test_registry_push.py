@@ -4,7 +4,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from registrybed import FAST, Bed, Handler, cut_upload, done_but_cut, drop, serving, status
+from registrybed import FAST, Bed, Handler, serving
+from registryfaults import cut_upload, done_but_cut, drop, status
 
 from minios_steps.core.cancel import CancelledError
 from minios_steps.core.digest import Digest

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import string
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from minios_steps.core.config.base import FrozenMapping, Model, Name, Role, Text, Variant, VersionText
+from minios_steps.core.oci.tag import is_tag
 
 TAG_FIELDS = frozenset({"version", "minor", "major"})
-
-# distribution-spec, "Pulling manifests": what a tag may be.
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 def _tag_pattern(value: str) -> str:
@@ -25,7 +22,7 @@ def _tag_pattern(value: str) -> str:
         told = ", ".join(sorted(unknown)) or "an empty one"
         known = ", ".join(sorted(TAG_FIELDS))
         raise ValueError(f"tag pattern {value!r} has an unknown field: {told} (there are {known})")
-    if not _TAG.fullmatch(value.format(version="1.38.0", minor="1.38", major="1")):
+    if not is_tag(value.format(version="1.38.0", minor="1.38", major="1")):
         raise ValueError(f"tag pattern {value!r} does not make a tag: letters, digits, . _ - only")
     return value
 

@@ -26,6 +26,7 @@ from minios_steps.core.oci.atomic import TEMPORARY, disk_error, make_folder, syn
 from minios_steps.core.oci.blobs import FOLDER, Blobs
 from minios_steps.core.oci.index import parse_index
 from minios_steps.core.oci.model import MANIFEST_LIMIT, SCHEMA, Descriptor, decode, encode
+from minios_steps.core.oci.tag import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,8 +36,6 @@ _MARK = "oci-layout"
 _MARK_BYTES = encode({"imageLayoutVersion": "1.0.0"})
 _INDEX = "index.json"
 _EMPTY = encode({"schemaVersion": SCHEMA, "mediaType": media.INDEX, "manifests": []})
-# distribution-spec, "Pulling manifests".
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _STALE = 3600.0
 """Seconds after which an unfinished file is one of a writer that died."""
 
@@ -154,7 +153,7 @@ class Layout:
                 disk is full. Then every tag is as it was.
         """
         for tag in tags:
-            if not _TAG.fullmatch(tag):
+            if not is_tag(tag):
                 raise ImageError(f"not a tag: {tag[:140]!r}")
         with self._locked():
             if self.exists:

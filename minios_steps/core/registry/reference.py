@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
+from minios_steps.core.oci.tag import is_tag
 from minios_steps.core.registry.errors import RegistryError
 
 DOCKER_HUB = "docker.io"
@@ -18,7 +19,6 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?", re.ASCII)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def check_repository(name: str) -> None:
 
 
 def check_tag(tag: str) -> None:
-    """Refuse what is not a tag (distribution-spec, "Pulling manifests") with a `RegistryError`."""
-    if not _TAG.fullmatch(tag):
+    """Refuse what is not a tag with a `RegistryError`."""
+    if not is_tag(tag):
         raise RegistryError(f"not a tag: {tag[:140]!r}", hint="letters, digits, . _ - only; 128 at most")
 
 

@@ -1,0 +1,173 @@
+"""Every command that the documents show is run, in order, on a small copy of the configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from docsbed import DOCUMENTS, Block, blocks
+from userland import ROOT, copy_config
+
+from minios_steps.core.config.load import load_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PROGRAMS = {"buildbot", "echo", "export", "grep", "ln", "minios", "mkdir", "rm", "skopeo"}
+"""What is really run. Anything else needs a line here, or below."""
+
+NOT_RUN = {"./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines"}
+
+EXITS: dict[str, int] = {}
+"""Commands that are documented to end with another exit code than 0."""
+
+ROLES = {"aarch64": "required", "sw64": "optional"}
+"""Each arch costs a build, and this one is named in commands."""
+
+NEEDED = ("skopeo", "aarch64-linux-gnu-gcc", "s390x-linux-gnu-gcc", "qemu-s390x-static")
+
+
+class Sandbox:
+    """A folder like a checkout that was made ready, with a small BusyBox to build."""
+
+    def __init__(self, folder: Path, tarball: Path, state: Path) -> None:
+        self.folder = folder
+        self.config = copy_config(folder / "config", tarball, tiny=True, arches=ROLES)
+        shutil.copytree(ROOT / "master", folder / "master", ignore=shutil.ignore_patterns("minios_master"))
+        # What one document builds, another one reuses.
+        (folder / ".state").symlink_to(state)
+        commands = folder / ".venv" / "bin"
+        commands.mkdir(parents=True)
+        self._add(commands / "minios", "from minios_master.cli.main import run; run()")
+        self._add(
+            commands / "buildbot", "import sys; from buildbot.scripts.runner import run; sys.exit(run())"
+        )
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MINIOS_", "MAKE"))}
+        self.environment = {**kept, "PATH": f"{commands}:{os.environ['PATH']}", "COLUMNS": "160"}
+
+    def _add(self, path: Path, python: str) -> None:
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{python}" "$@"\n', "utf-8")
+        path.chmod(0o755)
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a line as a shell does."""
+        return self._run("bash", "-o", "pipefail", "-c", command)
+
+    def python(self, program: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python program."""
+        return self._run(sys.executable, "-c", program)
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder that all documents share."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def sandbox(
+    tmp_path: Path, state: Path, tarballs: Callable[[str], Path], need: Callable[..., None]
+) -> Iterator[Sandbox]:
+    """A sandbox; masters that a document left running are stopped."""
+    need(*NEEDED)
+    made = Sandbox(tmp_path, tarballs("1.38.0"), state)
+    yield made
+    if (state / "run.json").exists():
+        made.run("minios down")
+    if (tmp_path / "base" / "twistd.pid").exists():
+        made.run("buildbot stop base")
+
+
+def programs(command: str) -> list[str]:
+    """The first word of each command of a pipe."""
+    words = shlex.split(re.sub(r"(?<!\|)\|(?!\|)", " | ", command))
+    return [word for before, word in zip(["|", *words], words, strict=False) if before == "|"]
+
+
+def listed(command: str) -> bool:
+    """Whether it is known how to test a command."""
+    return command in NOT_RUN or command.startswith("make ") or set(programs(command)) <= PROGRAMS
+
+
+def cases() -> list[Any]:
+    return [pytest.param(path, id=path.name) for path in DOCUMENTS if blocks(path)]
+
+
+@pytest.mark.parametrize("document", cases())
+def test_commands_and_blocks(document: Path, sandbox: Sandbox) -> None:
+    for block in blocks(document):
+        where = f"{document.name}:{block.line}"
+        if block.language == "console":
+            for command in block.commands:
+                assert listed(command), f"{where}: no list says how to test: {command}"
+                if command not in NOT_RUN and not command.startswith("make "):
+                    check(sandbox.run(command), f"{where}: {command}", EXITS.get(command, 0))
+        elif block.language == "python":
+            check(sandbox.python(block.text), where)
+        else:
+            assert block.language == "yaml", f"{where}: a block of a kind that nothing tests"
+            load_yaml(block, sandbox.config, where)
+
+
+def check(done: subprocess.CompletedProcess[str], what: str, code: int = 0) -> None:
+    assert done.returncode == code, f"{what}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stdout + done.stderr, what
+
+
+def load_yaml(block: Block, config: Path, where: str) -> None:
+    """An arch goes into the configuration, for the commands that follow; the rest is of `minios.yaml`."""
+    told = yaml.safe_load(block.text)
+    if "elf" in told:
+        (config / "arches" / f"{told['name']}.yaml").write_text(block.text, "utf-8")
+    else:
+        unknown = set(told) - set(type(load_project(config).minios).model_fields)
+        assert not unknown, f"{where}: not in minios.yaml: {unknown}"
+    load_project(config)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, id=command)
+        for command in dict.fromkeys(c for path in DOCUMENTS for b in blocks(path) for c in b.commands)
+        if command.startswith("make ")
+    ],
+)
+def test_make_targets(command: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    words = ["make", "--dry-run", *shlex.split(command)[1:]]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lists_name_what_is_there() -> None:
+    shown = {command for path in DOCUMENTS for block in blocks(path) for command in block.commands}
+    assert shown >= NOT_RUN.keys() | EXITS.keys()
+    assert {word for c in shown - NOT_RUN.keys() for word in programs(c)} == PROGRAMS | {"make"}
+    assert (ROOT / "bootstrap.sh").is_file()
+
+
+def test_unlisted_command_is_noticed() -> None:
+    assert not listed("curl localhost")
+    assert not listed("minios plan | tee file")
+    assert listed("minios plan | grep :")
