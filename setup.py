@@ -56,6 +56,7 @@ setup(
         "requests>=2.32,<3",
         "rich>=13.9,<16",
         "tenacity>=9,<10",
+        "Twisted>=24.7",
         "typer>=0.15,<1",
         "urllib3>=2.2,<3",
     ],

@@ -78,6 +78,7 @@ REASONS = {
     "ruff": "format and style",
     "setuptools": "builds what the tests of an installation install",
     "tenacity": "asks again: mirrors and the master",
+    "twisted": "what Buildbot runs on: threads, periodic checks and standard input, used directly",
     "typer": "the command line",
     "types-docker": "types for mypy",
     "types-pyyaml": "types for mypy",

@@ -21,6 +21,8 @@ class PushImage(MiniosStep):
     Args:
         store: the candidate store's folder, an OCI image layout.
         arch: the arch's name.
+        version: the release; may be a renderable.
+        variant: `static` or `dynamic`; may be a renderable.
 
     Idempotent: blobs that are there are not written again. Sets the property
     `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.

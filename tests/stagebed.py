@@ -1,4 +1,4 @@
-"""A made-up `make install`, and libraries, for the tests of `StageRootfs`."""
+"""A made-up program with its links, and libraries, for the tests of `StageRootfs`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,11 @@ from minios_steps.core.tarball import LayerFile
 from minios_steps.stage_rootfs import INSTALL_LIMIT, LIBRARY_LIMIT, StageRootfs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 AARCH64 = 183
 LOADER = "/lib/ld-linux-aarch64.so.1"
-LINKS = {
-    "./bin/sh": "busybox",
-    "./bin/ls": "busybox",
-    "./usr/bin/env": "../../bin/busybox",
-    "./linuxrc": "bin/busybox",
-}
+LINKS = ("/bin/sh", "/bin/ls", "/usr/bin/env", "/linuxrc")
 STATIC = make_elf(AARCH64, kind=2)
 DYNAMIC = make_elf(AARCH64, interpreter=LOADER, needed=["libm.so.6", "libc.so.6"])
 LIBRARIES = {
@@ -37,32 +32,27 @@ NAMES = tuple(LIBRARIES)
 SYSROOT = "/usr/aarch64-linux-gnu/lib"
 
 
-def install_tar(busybox: bytes | None = STATIC, links: Mapping[str, str] = LINKS) -> bytes:
-    """What `make install` leaves, as the worker's tar."""
+def install_tar(
+    busybox: bytes | None = STATIC, links: Sequence[str] | None = LINKS, target: str = ""
+) -> bytes:
+    """What the build leaves, as the worker's tar; `target` makes the program a link."""
     stream = io.BytesIO()
+    listed = None if links is None else "".join(f"{link}\n" for link in links).encode()
     with tarfile.open(fileobj=stream, mode="w") as tar:
-        for folder in (".", "./bin", "./usr", "./usr/bin"):
-            info = tarfile.TarInfo(folder)
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(info)
-        if busybox is not None:
-            info = tarfile.TarInfo("./bin/busybox")
-            info.size, info.mode = len(busybox), 0o755
-            tar.addfile(info, io.BytesIO(busybox))
-        for path, target in links.items():
-            info = tarfile.TarInfo(path)
-            info.type, info.linkname = tarfile.SYMTYPE, target
-            tar.addfile(info)
+        for name, content in (("busybox", busybox), ("busybox.links", listed)):
+            info = tarfile.TarInfo(name)
+            info.mode = 0o755
+            if name == "busybox" and target:
+                info.type, info.linkname = tarfile.SYMTYPE, target
+                tar.addfile(info)
+            elif content is not None:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
     return stream.getvalue()
 
 
-def install(prefix: str = "''", epoch: int = 0) -> Any:
-    script = (
-        "rm -rf ../install ../install.tar && mkdir ../install"
-        f" && make ARCH=aarch64 CROSS_COMPILE={prefix} CONFIG_PREFIX=../install install"
-        " && tar cf ../install.tar -C ../install ."
-    )
-    return shell(["sh", "-c", script], env={"KCONFIG_NOTIMESTAMP": "1", "SOURCE_DATE_EPOCH": str(epoch)})
+def install() -> Any:
+    return shell(["sh", "-c", "rm -f ../install.tar && tar cf ../install.tar busybox busybox.links"])
 
 
 def installed(content: bytes | None = None) -> Any:

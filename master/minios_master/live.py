@@ -29,26 +29,38 @@ _MARKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+_WIDE = 130
+"""Columns that a name for each step takes, with some words for what happens now."""
 
-def progress_table(progress: MatrixProgress) -> Table:
-    """Arch by step, with the time so far and what happens now."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("arch")
-    table.add_column("version")
-    table.add_column("variant")
-    for name in PIPELINE:
-        table.add_column(name, justify="center")
-    table.add_column("elapsed", justify="right")
+
+def progress_table(progress: MatrixProgress, width: int) -> Table:
+    """Arch by step, with the time so far and what happens now, a line for each cell.
+
+    Args:
+        progress: what to draw.
+        width: of the terminal, in columns; on a narrow one the steps share a column.
+    """
+    wide = width >= _WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for name in ("arch", "version", "variant"):
+        table.add_column(name, no_wrap=True)
+    for name in PIPELINE if wide else ("steps",):
+        table.add_column(name, justify="center" if wide else "left", no_wrap=True)
+    table.add_column("elapsed", justify="right", no_wrap=True)
+    # It has what is left of the line and never pushes the others.
     table.add_column("now", overflow="ellipsis", no_wrap=True, ratio=1)
     for cell in progress.cells:
-        marks = []
-        for name in PIPELINE:
-            mark, style = _MARKS[cell.steps.get(name, "waiting")]
-            marks.append(Text(mark, style=style))
+        marks = [_mark(cell.steps.get(name, "waiting")) for name in PIPELINE]
+        shown = marks if wide else [Text().join(marks)]
         # A text of its own: a compiler's message is full of what a table takes for markup.
         now = Text(printable(cell.text))
-        table.add_row(cell.arch, cell.version, cell.variant, *marks, f"{cell.seconds:.0f} s", now)
+        table.add_row(cell.arch, cell.version, cell.variant, *shown, f"{cell.seconds:.0f} s", now)
     return table
+
+
+def _mark(state: str) -> Text:
+    mark, style = _MARKS[state]
+    return Text(mark, style=style)
 
 
 class LiveDisplay:
@@ -80,7 +92,7 @@ class LiveDisplay:
     def show(self, progress: MatrixProgress) -> None:
         """Draw, or print what changed."""
         if self._live:
-            self._live.update(progress_table(progress))
+            self._live.update(progress_table(progress, self._console.width))
             return
         for cell in progress.cells:
             self._print_change(cell)

@@ -34,7 +34,7 @@ class CellResult:
         outcome: one of `Outcome`.
         reason: why it is not good, one line; empty when it is.
         digest: the image manifest's digest, `sha256:HEX`; empty without one.
-        size: bytes of the compressed layer.
+        size: bytes of manifest, config and compressed layer together.
         seconds: wall-clock time of its build.
         key: the cell's key, `sha256:HEX`; empty when it was not worked out.
         attach: how to attach a worker for it; only of `no-worker`.

@@ -8,63 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from masterbed import CHILD, wait_for
+from embeddedbed import masters, nothing_is_left, pid_of
+from masterbed import wait_for
 from minios_master import embedded
-from minios_master.api import MasterApi, NoAnswerError
-from minios_master.embedded import EmbeddedMaster
-from minios_master.session import members
-from minios_master.settings import Settings
+from minios_master.api import MasterApi
 from minios_master.state_lock import InUseError, StateLock
 
-from minios_steps.core.config.minios import Web
 from minios_steps.core.errors import MiniosError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GONE = NoAnswerError("the master at http://x/ does not answer", details="connection refused")
-STUBBORN = "trap '' TERM; echo ready; exec sleep 60"
+    from minios_master.embedded import EmbeddedMaster
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EmbeddedMaster]]:
-    """Makes masters whose Buildbot is `masterbed.play`, and stops them."""
-    monkeypatch.setattr(embedded, "_BUILDBOT", CHILD)
-    made: list[EmbeddedMaster] = []
-
-    def make(how: str = "", *, port: int = 0, **settings: Any) -> EmbeddedMaster:
-        monkeypatch.setenv("STUB", how)
-        state = settings.pop("state", tmp_path / "state")
-        made.append(EmbeddedMaster(Settings(tmp_path / "config", state, **settings), Web(port=port)))
-        return made[-1]
-
-    yield make
-    for master in made:
-        if master.process is not None:
-            master.process.kill()
-        master.stop()
-
-
-def pid_of(master: EmbeddedMaster) -> int:
-    assert master.process is not None
-    return master.process.pid
-
-
-def nothing_is_left(master: EmbeddedMaster, pid: int) -> bool:
-    assert not StateLock(master.settings.state).is_held()
-    assert not (master.settings.state / "run.json").exists()
-    return members(pid) == () and master.process is None
-
-
-def stubborn(master: EmbeddedMaster) -> int:
-    """Put a process that ignores SIGTERM in the master's place; returns its pid."""
-    command = ["sh", "-c", STUBBORN]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"ready\n"
-    child.stdout.close()
-    master.process = child
-    return child.pid
+    with masters(tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.mark.parametrize("kind", ["matrix", "up"])
@@ -221,85 +182,6 @@ def test_signal_while_the_child_is_born_stops_it(
     with pytest.raises(KeyboardInterrupt):
         master.start("up")
     assert nothing_is_left(master, born[0])
-
-
-def test_detached_master_keeps_the_lock(make: Callable[..., EmbeddedMaster]) -> None:
-    master = make()
-    master.start("up")
-    master.detach()
-    assert StateLock(master.settings.state).is_held()
-    assert MasterApi(master.url).is_ready()
-
-
-def test_master_of_a_killed_command_ends(make: Callable[..., EmbeddedMaster]) -> None:
-    master = make()
-    master.start("matrix")
-    process = master.process
-    assert process is not None
-    assert process.stdin is not None
-    master.detach()
-    # What the kernel does for a command that was killed.
-    process.stdin.close()
-    process.wait(5)
-    assert not StateLock(master.settings.state).is_held()
-
-
-def test_process_that_ignores_everything_is_killed(
-    make: Callable[..., EmbeddedMaster], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded, "STOP_SECONDS", 0.05)
-    monkeypatch.setattr(embedded, "_INSIST_SECONDS", 0.05)
-    master = make()
-    pid = stubborn(master)
-    master.stop()
-    assert members(pid) == ()
-
-
-@pytest.mark.parametrize("impatience", [KeyboardInterrupt(), SystemExit(143)])
-def test_impatient_stop_kills_at_once(
-    impatience: BaseException, make: Callable[..., EmbeddedMaster], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    master = make()
-    master.lock.acquire()
-    pid = stubborn(master)
-    wait, interruptions = subprocess.Popen.wait, [impatience, impatience]
-
-    def interrupted(child: Any, timeout: float | None = None) -> int:
-        if interruptions:
-            raise interruptions.pop()
-        return wait(child, timeout)
-
-    monkeypatch.setattr("minios_master.embedded.subprocess.Popen.wait", interrupted)
-    with pytest.raises(type(impatience)):
-        master.stop()
-    assert nothing_is_left(master, pid)
-
-
-def test_commands_of_a_killed_master_end_with_it(make: Callable[..., EmbeddedMaster]) -> None:
-    master = make("building")
-    api = master.start("matrix")
-    pid, child = pid_of(master), api.get("child")["pid"]
-    assert child in members(pid)
-    os.kill(pid, signal.SIGKILL)
-    assert master.explain(GONE).what == "the master ended in the middle: it was ended by SIGKILL"
-    assert members(pid) == (child,)
-    master.stop()
-    assert nothing_is_left(master, pid)
-
-
-def test_why_a_master_is_silent(make: Callable[..., EmbeddedMaster], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_DEATH_SECONDS", 0.01)
-    master = make()
-    assert master.explain(GONE).what == GONE.what
-    master.start("matrix")
-    told = master.explain(GONE)
-    assert (told.what, told.hint, told.details) == (GONE.what, f"see {master.log}", GONE.details)
-    pid = pid_of(master)
-    os.kill(pid, signal.SIGTERM)
-    assert master.process is not None
-    master.process.wait()
-    monkeypatch.setattr(master.process, "returncode", 0)
-    assert master.explain(GONE).what == "the master ended in the middle: somebody stopped it"
 
 
 def test_last_words_are_of_this_start_and_the_telling_line(make: Callable[..., EmbeddedMaster]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from minios_master.live import LiveDisplay, progress_table
 from minios_master.printable import printable
 from minios_master.progress import PIPELINE, CellProgress, MatrixProgress
@@ -30,7 +31,7 @@ def log_of(*shown: MatrixProgress) -> list[str]:
 
 def drawn(*cells: CellProgress, width: int = 160, **options: Any) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, **options).print(progress_table(progress(*cells)))
+    Console(file=out, width=width, **options).print(progress_table(progress(*cells), width))
     return out.getvalue()
 
 
@@ -67,7 +68,7 @@ def test_cell_that_starts_again_is_told_again() -> None:
 def test_texts_are_no_markup_and_no_emoji_and_not_folded() -> None:
     [line] = log_of(progress(cell(state="failed", text=NASTY)))
     assert line.endswith(f"failed: {NASTY}")
-    assert NASTY in drawn(cell(state="failed", text=NASTY))
+    assert NASTY in drawn(cell(state="failed", text=NASTY), width=200)
 
 
 def test_texts_cannot_steer_the_terminal() -> None:
@@ -88,9 +89,18 @@ def test_table_has_a_mark_for_each_step() -> None:
     assert row.split() == ["x86_64", "1.38.0", "static", *"✓✗-●·····"[:9], "12", "s", "1", "of", "9"]
 
 
-def test_table_on_a_narrow_terminal_is_a_line_for_each_cell() -> None:
+@pytest.mark.parametrize("width", [70, 80, 129, 130, 300])
+def test_table_is_a_line_for_each_cell_and_loses_only_the_end(width: int) -> None:
+    steps = {"probe": "done", "reuse": "failed", "fetch": "skipped", "configure": "running"}
     text = "a very long line that a compiler printed " * 9
-    assert len(drawn(cell(text=text), cell("sw64"), width=130).splitlines()) == 3
+    head, row, other = drawn(cell(text=text, **steps), cell("sw64"), width=width).splitlines()
+    assert "…" not in head
+    assert row.split()[:3] == ["x86_64", "1.38.0", "static"]
+    assert ("✓✗-●·····" in row) == (width < 130)
+    assert "12 s  a very long" in row
+    assert row.rstrip().endswith("…")
+    assert other.split()[-3:] == ["12", "s", "text"]
+    assert max(len(line) for line in (head, row, other)) <= width
 
 
 def test_terminal_is_left_as_it_was() -> None:

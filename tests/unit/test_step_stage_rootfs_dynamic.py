@@ -27,8 +27,8 @@ from minios_steps import stage_rootfs
 
 
 class Dynamic(StageCase):
-    def dynamic(self, *commands: Any, busybox: bytes = DYNAMIC, prefix: str = "''") -> None:
-        self.stage(install(prefix).exit(0), installed(install_tar(busybox)), *commands, variant="dynamic")
+    def dynamic(self, *commands: Any, busybox: bytes = DYNAMIC) -> None:
+        self.stage(install().exit(0), installed(install_tar(busybox)), *commands, variant="dynamic")
 
     async def test_packed(self) -> None:
         self.dynamic(locate(*NAMES).stdout(paths(*NAMES)).exit(0), *(library(name) for name in NAMES))
@@ -49,7 +49,6 @@ class Dynamic(StageCase):
             locate("libc.so.6", compiler="aarch64-linux-gnu-gcc").stdout(paths("libc.so.6")).exit(0),
             library("libc.so.6"),
             busybox=make_elf(AARCH64, interpreter=LOADER, needed=["libm.so.6"]),
-            prefix="aarch64-linux-gnu-",
         )
         self.set_properties(cc_prefix="aarch64-linux-gnu-")
         self.expect_outcome(SUCCESS, "4 applets, 3 libraries, layer 0.00 MB")

@@ -66,7 +66,9 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
     try:
         api = MasterApi(run.url)
-        workers = [w for w in api.get("workers")["workers"] if w["configured_on"]]
+        workers = [
+            w for w in api.get("workers")["workers"] if w["configured_on"] and not w["name"].startswith("__")
+        ]
         names = api.builder_names()
         building = api.get("builds", complete="false")["builds"]
     except NoAnswerError as error:

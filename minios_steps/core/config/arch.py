@@ -62,7 +62,7 @@ class Arch(Model):
     loader names seen, as paths or bare file names; `page_size` bytes, given to the linker
     as max-page-size; `emulator` user-mode emulator commands, the first found is used;
     `kconfig` a fragment merged after `kconfig/arch/NAME.config`; `timeout_factor`
-    multiplies every time limit; `attach` one line that says how to attach a worker.
+    multiplies the time limits of its builds; `attach` one line that says how to attach a worker.
     """
 
     name: Name
