@@ -158,15 +158,14 @@ def test_other_users_do_not_install_compilers(machine: Machine) -> None:
 def test_packages_of_the_tests(machine: Machine) -> None:
     lines = (ROOT / "tests" / "packages.txt").read_text("utf-8").splitlines()
     packages = [line for line in lines if line and not line.startswith("#")]
-    installed, missing = packages[:3], packages[3:]
-    assert machine.run("test", INSTALLED=" ".join(installed)).returncode == 0
-    install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+    installed, missing = " ".join(packages[:3]), " ".join(packages[3:])
+    assert machine.run("test", INSTALLED=installed).returncode == 0
+    install = f"apt-get install -y --no-install-recommends {missing}"
     assert machine.called()[-1] == f"{install} -q"
     done = machine.run("test", INSTALLED=installed, USER_ID="1000")
     assert done.returncode == 1
     assert f"  sudo {install}\n" in done.stderr
-    everything = f"{installed} gcc-alpha-linux-gnu libc6.1-dev-alpha-cross"
-    assert machine.run("test", INSTALLED=everything, USER_ID="1000").returncode == 0
+    assert machine.run("test", INSTALLED=" ".join(packages), USER_ID="1000").returncode == 0
 
 
 def test_failed_pip_is_tried_again(machine: Machine) -> None:
