@@ -12,8 +12,9 @@ from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci.media import DOCKER_INDEX, INDEX, MANIFEST
 from minios_steps.core.oci.model import Descriptor
+from minios_steps.core.oci.store import RawResult
 from minios_steps.core.registry.errors import RegistryError
-from minios_steps.core.registry.manifests import Put, RawResult
+from minios_steps.core.registry.manifests import Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

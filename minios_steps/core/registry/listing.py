@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -11,7 +10,8 @@ from urllib.parse import urljoin
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.index import parse_index
-from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, decode
+from minios_steps.core.oci.model import MANIFEST_LIMIT, decode
+from minios_steps.core.oci.store import Referrer
 from minios_steps.core.registry.errors import RegistryError
 from minios_steps.core.registry.wire import Ask
 from minios_steps.core.web.failures import WebError
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _MAX_PAGES = 1000
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^<]*\brel\s*=\s*"?next"?', re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Referrer:
-    """A manifest that names another one as its subject; `artifact_type` may be empty."""
-
-    descriptor: Descriptor
-    artifact_type: str
 
 
 def tags(errand: Errand, url: str, scopes: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,21 +9,13 @@ from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.model import decode
+from minios_steps.core.oci.store import RawResult
 from minios_steps.core.registry.checks import check_digest, media_type
 
 if TYPE_CHECKING:
     import requests
 
 _KINDS = media.INDEXES | media.MANIFESTS
-
-
-@dataclass(frozen=True)
-class RawResult:
-    """A manifest or index: its exact bytes, its media type, and the digest of these bytes."""
-
-    raw: bytes
-    media_type: str
-    digest: Digest
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from minios_steps.core.registry import listing
 from minios_steps.core.registry.checks import DIGEST_HEADER, check_digest, media_type
 from minios_steps.core.registry.errand import Errand
 from minios_steps.core.registry.errors import RegistryError
-from minios_steps.core.registry.manifests import Put, RawResult, check_manifest
+from minios_steps.core.registry.manifests import Put, check_manifest
 from minios_steps.core.registry.payload import opened
 from minios_steps.core.registry.pull import pull_blob
 from minios_steps.core.registry.push import Push, Way
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from minios_steps.core.registry.listing import Referrer
+    from minios_steps.core.oci.store import RawResult, Referrer
     from minios_steps.core.registry.wire import Wire
 
 _ACCEPT = {"Accept": ", ".join(sorted(media.INDEXES | media.MANIFESTS))}
