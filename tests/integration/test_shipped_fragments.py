@@ -53,13 +53,21 @@ def make(tree: Path, target: str) -> str:
     return (tree / ".config").read_text("utf-8")
 
 
-def configure(tree: Path, base: str, fragments: tuple[kconfig.Fragment, ...]) -> str:
+def base_of(tree: Path, base: str) -> str:
     kept = tree / f".config.{base}"
     if not kept.exists():
         kept.write_text(make(tree, base), "utf-8")
-    text = kconfig.apply(kept.read_text("utf-8"), kconfig.merge(fragments))
-    (tree / ".config").write_text(text, "utf-8")
+    return kept.read_text("utf-8")
+
+
+def apply(tree: Path, text: str, fragments: tuple[kconfig.Fragment, ...]) -> str:
+    (tree / ".config").write_text(kconfig.apply(text, kconfig.merge(fragments)), "utf-8")
     return make(tree, "oldconfig")
+
+
+def configure(tree: Path, base: str, fragments: tuple[kconfig.Fragment, ...]) -> str:
+    """What `ConfigureBusyBox` does."""
+    return apply(tree, "" if base == "defconfig" else base_of(tree, base), fragments)
 
 
 # Each pair of two of these three is there once.
@@ -76,6 +84,12 @@ def test_every_symbol_sticks(tree: Path, version: str, base: str, libc: str, var
     arch = PROJECT.arches["sw64"].model_copy(update={"libc": libc})
     fragments = PROJECT.fragments(arch, variant, PROJECT.version(version))
     kconfig.verify(configure(tree, base, fragments), kconfig.merge(fragments))
+
+
+@pytest.mark.parametrize("variant", ["static", "dynamic"])
+def test_empty_answers_are_those_of_defconfig(tree: Path, version: str, variant: Variant) -> None:
+    fragments = PROJECT.fragments(PROJECT.arches["aarch64"], variant, PROJECT.version(version))
+    assert configure(tree, "defconfig", fragments) == apply(tree, base_of(tree, "defconfig"), fragments)
 
 
 def test_what_cannot_stick_is_named(tree: Path) -> None:

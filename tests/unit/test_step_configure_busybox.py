@@ -28,15 +28,24 @@ ASKED = (
     Fragment("kconfig/base.config", "CONFIG_TC=y\nCONFIG_ASH=y\n"),
     Fragment("kconfig/static.config", "CONFIG_STATIC=y\n# CONFIG_TC is not set\n"),
 )
-FOR_OLDCONFIG = "CONFIG_ASH=y\nCONFIG_STATIC=y\n# CONFIG_TC is not set\n"
-RESULT = f"# written by kconfig\n{FOR_OLDCONFIG}CONFIG_LS=y\n"
+SEED = "CONFIG_ASH=y\nCONFIG_STATIC=y\n# CONFIG_TC is not set\n"
+RESULT = f"# written by kconfig\n{SEED}CONFIG_LS=y\n"
 
 
-def make(target: str, *, answers: str = "", arch: str = "aarch64") -> Any:
-    return shell(["sh", "-c", f"{answers}make ARCH={arch} {target}"], env={"KCONFIG_NOTIMESTAMP": "1"})
+def make(line: str) -> Any:
+    return shell(["sh", "-c", line], env={"KCONFIG_NOTIMESTAMP": "1"})
 
 
-YES = "yes '' | "
+def oldconfig(arch: str = "aarch64") -> Any:
+    return make(f"yes '' | make ARCH={arch} oldconfig")
+
+
+def allnoconfig(arch: str = "aarch64") -> Any:
+    return make(f"make ARCH={arch} allnoconfig")
+
+
+def seeded(sent: list[bytes] | None = None) -> Any:
+    return download(".config", text=True, into=(sent if sent is not None else []).append)
 
 
 @renderer
@@ -49,18 +58,9 @@ class Configuring(StepCase):
         options = {"arch": make_arch(), "fragments": ASKED, **kwargs}
         self.setup_step(ConfigureBusyBox(work_root=self.folder / "work", **options))
 
-    def up_to_oldconfig(self, sent: list[bytes] | None = None) -> tuple[Any, ...]:
-        return (
-            make("defconfig").exit(0),
-            upload_text(".config", BASE, limit=CONFIG_LIMIT),
-            download(".config", text=True, into=(sent if sent is not None else []).append),
-        )
-
-    def expect_config(self, text: str) -> None:
+    def expect_config(self, text: str, sent: list[bytes] | None = None) -> None:
         self.expect_commands(
-            *self.up_to_oldconfig(),
-            make("oldconfig", answers=YES).exit(0),
-            upload_text(".config", text, limit=CONFIG_LIMIT),
+            seeded(sent), oldconfig().exit(0), upload_text(".config", text, limit=CONFIG_LIMIT)
         )
 
     @property
@@ -70,16 +70,12 @@ class Configuring(StepCase):
     async def test_all_stuck(self) -> None:
         sent: list[bytes] = []
         self.configure()
-        self.expect_commands(
-            *self.up_to_oldconfig(sent),
-            make("oldconfig", answers=YES).exit(0),
-            upload_text(".config", RESULT, limit=CONFIG_LIMIT),
-        )
+        self.expect_config(RESULT, sent)
         self.expect_outcome(SUCCESS, "3 symbols on, all 3 asked-for stuck")
         self.expect_log_file(".config", RESULT)
         self.expect_property("objects", 0, "configure")
         await self.run_step()
-        assert sent == [FOR_OLDCONFIG.encode()]
+        assert sent == [SEED.encode()]
         assert self.kept == RESULT
         assert self.get_nth_step(0).getStatistic("symbols") == 3
 
@@ -107,10 +103,10 @@ class Configuring(StepCase):
         self.configure(fragments=first_fragment, base=Property("base"), arch=make_arch(make_arch="arm64"))
         self.set_properties(base="allnoconfig")
         self.expect_commands(
-            make("allnoconfig", arch="arm64").exit(0),
+            allnoconfig("arm64").exit(0),
             upload_text(".config", BASE, limit=CONFIG_LIMIT),
-            download(".config", text=True),
-            make("oldconfig", answers=YES, arch="arm64").exit(0),
+            seeded(),
+            oldconfig("arm64").exit(0),
             upload_text(".config", BASE, limit=CONFIG_LIMIT),
         )
         self.expect_outcome(SUCCESS, "2 symbols on, all 2 asked-for stuck")
@@ -159,24 +155,45 @@ class Configuring(StepCase):
         self.expect_outcome(FAILURE, "kconfig/x.config:2: not a setting: 'TC=y'")
         return self.run_step()
 
-    def test_defconfig_fails(self) -> Any:
-        self.configure()
-        self.expect_commands(make("defconfig").stderr("make: *** No rule to make target\n").exit(2))
-        self.expect_outcome(FAILURE, "make defconfig failed on the worker: make: *** No rule to make target")
+    def test_unknown_base(self) -> Any:
+        self.configure(base="randconfig")
+        self.expect_outcome(FAILURE, "unknown kconfig base 'randconfig': there is defconfig, allnoconfig")
+        return self.run_step()
+
+    async def test_allnoconfig_is_changed_by_what_was_asked_for(self) -> None:
+        sent: list[bytes] = []
+        self.configure(base="allnoconfig")
+        self.expect_commands(
+            allnoconfig().exit(0),
+            upload_text(".config", "# CONFIG_ASH is not set\n# CONFIG_LS is not set\n", limit=CONFIG_LIMIT),
+            seeded(sent),
+            oldconfig().exit(0),
+            upload_text(".config", RESULT, limit=CONFIG_LIMIT),
+        )
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        changed = b"CONFIG_ASH=y\n# CONFIG_LS is not set\nCONFIG_STATIC=y\n# CONFIG_TC is not set\n"
+        assert sent == [changed]
+
+    def test_allnoconfig_fails(self) -> Any:
+        self.configure(base="allnoconfig")
+        self.expect_commands(allnoconfig().stderr("make: *** No rule to make target\n").exit(2))
+        self.expect_outcome(
+            FAILURE, "make allnoconfig failed on the worker: make: *** No rule to make target"
+        )
         return self.run_step()
 
     def test_oldconfig_fails(self) -> Any:
         self.configure()
-        self.expect_commands(
-            *self.up_to_oldconfig(), make("oldconfig", answers=YES).stdout("*** Error\n").exit(2)
-        )
-        self.expect_outcome(FAILURE, "make oldconfig failed on the worker: *** Error")
+        self.expect_commands(seeded(), oldconfig().stderr("make: *** No rule to make target\n").exit(2))
+        self.expect_outcome(FAILURE, "make oldconfig failed on the worker: make: *** No rule to make target")
         return self.run_step()
 
     def test_no_config_comes_back(self) -> Any:
         self.configure()
         self.expect_commands(
-            make("defconfig").exit(0),
+            seeded(),
+            oldconfig().exit(0),
             no_such_file(upload(".config", limit=CONFIG_LIMIT, text=True), "/w/.config"),
         )
         self.expect_outcome(
@@ -193,11 +210,7 @@ class Configuring(StepCase):
 
     def test_disk_of_the_worker_full(self) -> Any:
         self.configure()
-        self.expect_commands(
-            make("defconfig").exit(0),
-            upload_text(".config", BASE, limit=CONFIG_LIMIT),
-            disk_full(download(".config", text=True)),
-        )
+        self.expect_commands(disk_full(download(".config", text=True)))
         self.expect_outcome(
             FAILURE,
             "the worker could not write '.config': [Errno 28] No space left on device",
@@ -214,12 +227,9 @@ class Configuring(StepCase):
         await self.run_step()
         assert not (self.folder / "work").exists()
 
-    async def test_cancelled_in_defconfig(self) -> None:
-        await self.cancelled(0, make("defconfig").exit(-1))
-
     async def test_cancelled_in_oldconfig(self) -> None:
-        await self.cancelled(3, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(-1))
+        await self.cancelled(1, seeded(), oldconfig().exit(-1))
 
     async def test_cancelled_in_the_last_upload(self) -> None:
         last = upload(".config", limit=CONFIG_LIMIT, text=True).upload_string("CONFIG_").exit(1)
-        await self.cancelled(4, *self.up_to_oldconfig(), make("oldconfig", answers=YES).exit(0), last)
+        await self.cancelled(2, seeded(), oldconfig().exit(0), last)
