@@ -29,7 +29,8 @@ lint: ## formatting, style and types
 
 bench: ## the pipeline's time against the same work by hand
 	@./bootstrap.sh build
-	$(BIN)/python tests/bench/bench_cell.py $(ARGS)
+	$(BIN)/python tests/bench/bench_cell.py
+	$(BIN)/python tests/bench/bench_push.py
 
 clean: ## stop a running master; remove what was built, kept and installed here
 	@if [ -x $(BIN)/minios ] && [ -e .state/run.json ]; then $(BIN)/minios down --state .state; fi
