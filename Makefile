@@ -27,8 +27,8 @@ lint: ## formatting, style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: ## the pipeline's time against the same work by hand
-	@./bootstrap.sh build
+bench: ## times and memory, each against other people's ways on the same machine
+	@./bootstrap.sh test
 	$(BIN)/python tests/bench/bench_cell.py
 	$(BIN)/python tests/bench/bench_push.py
 
