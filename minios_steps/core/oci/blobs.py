@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import BLOCK, Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
-from minios_steps.core.oci.atomic import replacing
+from minios_steps.core.oci.atomic import TEMPORARY, disk_error, replacing
 from minios_steps.core.oci.index import parse_index
 from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, RawManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 FOLDER = "blobs/sha256"
+_STALE = 3600.0
+"""Seconds after which an unfinished file is one of a writer that died."""
 
 
 class Blobs:
@@ -117,6 +120,33 @@ class Blobs:
                 raise ImageError(
                     f"{self.root}: blob {item.digest} has {found} bytes, its descriptor says {item.size}"
                 )
+
+    def sweep(self, used: Collection[Digest], *, min_age: float) -> int:
+        """Remove the blobs that are not used, and unfinished files of writers that died; how many blobs.
+
+        Args:
+            used: what stays.
+            min_age: seconds for which a blob stays after it was last stored.
+
+        Raises:
+            ImageError: a file cannot be removed.
+        """
+        now = time.time()
+        kept = {digest.hex for digest in used}
+        try:
+            for path in self.root.glob(f"{TEMPORARY}*"):
+                if now - path.stat().st_mtime > _STALE:
+                    path.unlink()
+            unused = [
+                path
+                for path in self.folder.iterdir()
+                if path.name not in kept and now - path.stat().st_mtime >= min_age
+            ]
+            for path in unused:
+                path.unlink()
+        except OSError as error:
+            raise disk_error(self.root, error) from error
+        return len(unused)
 
     def _walk(self, descriptor: Descriptor, seen: set[Digest]) -> Iterator[Descriptor]:
         yield descriptor

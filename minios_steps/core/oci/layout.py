@@ -14,19 +14,19 @@ import fcntl
 import re
 import secrets
 import shutil
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.annotations import REF_NAME
-from minios_steps.core.oci.atomic import TEMPORARY, disk_error, make_folder, sync_folder, write_bytes
+from minios_steps.core.oci.atomic import disk_error, make_folder, sync_folder, write_bytes
 from minios_steps.core.oci.blobs import FOLDER, Blobs
 from minios_steps.core.oci.index import parse_index
+from minios_steps.core.oci.layout_lists import find_list, reachable, store_artifacts, tag_of
 from minios_steps.core.oci.model import MANIFEST_LIMIT, SCHEMA, Descriptor, decode, encode
-from minios_steps.core.oci.tag import is_tag
+from minios_steps.core.oci.tag import is_hidden, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,8 +36,6 @@ _MARK = "oci-layout"
 _MARK_BYTES = encode({"imageLayoutVersion": "1.0.0"})
 _INDEX = "index.json"
 _EMPTY = encode({"schemaVersion": SCHEMA, "mediaType": media.INDEX, "manifests": []})
-_STALE = 3600.0
-"""Seconds after which an unfinished file is one of a writer that died."""
 
 
 class Layout:
@@ -69,7 +67,7 @@ class Layout:
                         pass
 
     def tags(self) -> dict[str, Descriptor]:
-        """What each tag points at, by tag; nothing when there is no layout.
+        """What each tag that people gave points at, by tag; nothing when there is no layout.
 
         Raises:
             ImageError: `index.json` is missing or malformed.
@@ -79,9 +77,21 @@ class Layout:
         found = {}
         for entry in parse_index(self._index_bytes(), str(self.root / _INDEX)).entries:
             rest = dict(entry.annotations)
-            if tag := rest.pop(REF_NAME, ""):
+            if (tag := rest.pop(REF_NAME, "")) and not is_hidden(tag):
                 found[tag] = dataclasses.replace(entry, annotations=rest)
         return found
+
+    def referrers_list(self, subject: Digest) -> bytes | None:
+        """The list of what refers to a manifest, an index; None when nothing does.
+
+        Raises:
+            ImageError: `index.json` or the list is missing or malformed.
+        """
+        if not self.exists:
+            return None
+        raw, what = self._index_bytes(), str(self.root / _INDEX)
+        parse_index(raw, what)
+        return find_list(self._blobs, decode(raw, what), subject)
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether a blob is there; its bytes are not looked at."""
@@ -136,6 +146,7 @@ class Layout:
         *,
         raw: Iterable[bytes] = (),
         files: Mapping[Digest, Path] | None = None,
+        artifacts: Iterable[bytes] = (),
     ) -> bool:
         """Store blobs, then set tags, in one step for whoever reads.
 
@@ -143,29 +154,32 @@ class Layout:
             tags: what each tag shall point at: an image or an index; all others stay.
             raw: blobs to store first.
             files: copies to store first, by their digests.
+            artifacts: manifests that each name a subject, to store and to put on its list of
+                referrers.
 
         Returns:
             Whether anything was written.
 
         Raises:
             ImageError: a tag has a form that is not allowed; a blob below what a tag shall
-                point at is missing or damaged; something else is in the layout's place; the
-                disk is full. Then every tag is as it was.
+                point at, or of an artifact, is missing or damaged; something else is in the
+                layout's place; the disk is full. Then every tag is as it was.
         """
         for tag in tags:
             if not is_tag(tag):
                 raise ImageError(f"not a tag: {tag[:140]!r}")
         with self._locked():
             if self.exists:
-                return self._publish(tags, raw, files or {})
+                return self._publish(tags, raw, files or {}, artifacts)
             with self._building() as fresh:
-                fresh._publish(tags, raw, files or {})  # noqa: SLF001
+                fresh._publish(tags, raw, files or {}, artifacts)  # noqa: SLF001
             return True
 
     def collect(self, keep: Iterable[Descriptor] = (), *, min_age: float = 0.0) -> int:
         """Remove the blobs that no tag leads to, and what dead writers left.
 
-        Where an entry of the layout cannot be followed, nothing is removed.
+        A list of referrers stays as long as what it is about. Where an entry of the layout
+        cannot be followed, nothing is removed.
 
         Args:
             keep: more images and indexes to keep, with what is below them.
@@ -181,26 +195,19 @@ class Layout:
         if not self.exists:
             return 0
         with self._locked():
-            entries = parse_index(self._index_bytes(), str(self.root / _INDEX)).entries
+            what = str(self.root / _INDEX)
+            raw = self._index_bytes()
+            entries = parse_index(raw, what).entries
             try:
-                used = {digest.hex for item in (*entries, *keep) for digest in self.closure(item)}
+                used = reachable(self._blobs, entries, keep)
             except ImageError:
                 return 0
-            now = time.time()
-            try:
-                for path in self.root.glob(f"{TEMPORARY}*"):
-                    if now - path.stat().st_mtime > _STALE:
-                        path.unlink()
-                unused = [
-                    path
-                    for path in self._blobs.folder.iterdir()
-                    if path.name not in used and now - path.stat().st_mtime >= min_age
-                ]
-                for path in unused:
-                    path.unlink()
-            except OSError as error:
-                raise disk_error(self.root, error) from error
-            return len(unused)
+            dead = {number for number, entry in enumerate(entries) if entry.digest not in used}
+            if dead:
+                told = decode(raw, what)
+                left = [entry for number, entry in enumerate(told["manifests"]) if number not in dead]
+                write_bytes(self.root / _INDEX, encode({**told, "manifests": left}))
+            return self._blobs.sweep(used, min_age=min_age)
 
     def _index_bytes(self) -> bytes:
         path = self.root / _INDEX
@@ -211,24 +218,29 @@ class Layout:
             raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
 
     def _publish(
-        self, tags: Mapping[str, Descriptor], raw: Iterable[bytes], files: Mapping[Digest, Path]
+        self,
+        tags: Mapping[str, Descriptor],
+        raw: Iterable[bytes],
+        files: Mapping[Digest, Path],
+        artifacts: Iterable[bytes],
     ) -> bool:
         written = [self._blobs.put_bytes(data) for data in raw]
         written += [self._blobs.put_file(path, digest) for digest, path in files.items()]
-        for descriptor in dict.fromkeys(tags.values()):
-            self.check(descriptor)
         what = str(self.root / _INDEX)
         old = self._index_bytes()
         parse_index(old, what)
         told = decode(old, what)
+        wanted = {**tags, **store_artifacts(self._blobs, told, artifacts)}
+        for descriptor in dict.fromkeys(wanted.values()):
+            self.check(descriptor)
         # Entries that others wrote stay as they are, whatever more they say.
-        named = {_tag_of(entry): entry for entry in told["manifests"] if _tag_of(entry)}
-        for tag, descriptor in tags.items():
+        named = {tag_of(entry): entry for entry in told["manifests"] if tag_of(entry)}
+        for tag, descriptor in wanted.items():
             named[tag] = {
                 **descriptor.as_json(),
                 "annotations": {**descriptor.annotations, REF_NAME: tag},
             }
-        entries = [entry for entry in told["manifests"] if not _tag_of(entry)]
+        entries = [entry for entry in told["manifests"] if not tag_of(entry)]
         entries += [named[tag] for tag in sorted(named)]
         if entries == told["manifests"]:
             return any(written)
@@ -274,8 +286,3 @@ class Layout:
         with stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
-
-
-def _tag_of(entry: Mapping[str, Any]) -> str:
-    """The tag of an entry of `index.json`; empty when it has none."""
-    return str((entry.get("annotations") or {}).get(REF_NAME, ""))

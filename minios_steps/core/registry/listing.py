@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
-from minios_steps.core.oci.index import parse_index
 from minios_steps.core.oci.model import MANIFEST_LIMIT, decode
-from minios_steps.core.oci.store import Referrer
+from minios_steps.core.oci.referrers import read_referrers
 from minios_steps.core.registry.errors import RegistryError
 from minios_steps.core.registry.wire import Ask
 from minios_steps.core.web.failures import WebError
 from minios_steps.core.web.url import origin_of
 
 if TYPE_CHECKING:
-    from minios_steps.core.digest import Digest
+    from minios_steps.core.oci.store import Referrer
     from minios_steps.core.registry.errand import Errand
 
 _PAGE = 1000
@@ -43,22 +42,6 @@ def referrers(errand: Errand, url: str, scopes: tuple[str, ...]) -> tuple[Referr
     if pages is None:
         return None
     return tuple(referrer for page in pages for referrer in read_referrers(page, errand.what))
-
-
-def read_referrers(raw: bytes, what: str) -> tuple[Referrer, ...]:
-    """The entries of a list of referrers, which is an index; `what` is what messages call it."""
-    entries = parse_index(raw, what).entries
-    told: list[Any] = decode(raw, what)["manifests"]
-    types = [entry.get("artifactType", "") for entry in told]
-    return tuple(
-        Referrer(entry, kind if isinstance(kind, str) else "")
-        for entry, kind in zip(entries, types, strict=True)
-    )
-
-
-def fallback_tag(digest: Digest) -> str:
-    """The tag of a list of referrers where the registry keeps none ("Referrers Tag Schema")."""
-    return f"sha256-{digest.hex}"
 
 
 def _pages(errand: Errand, url: str, scopes: tuple[str, ...]) -> list[bytes] | None:

@@ -9,6 +9,8 @@ from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor
+from minios_steps.core.oci.referrers import read_referrers
+from minios_steps.core.oci.tag import referrers_tag
 from minios_steps.core.registry import listing
 from minios_steps.core.registry.checks import DIGEST_HEADER, check_digest, media_type
 from minios_steps.core.registry.errand import Errand
@@ -200,12 +202,12 @@ class Repository:
         if native is not None:
             return native
         try:
-            found = self.get_manifest(listing.fallback_tag(digest))
+            found = self.get_manifest(referrers_tag(digest))
         except RegistryError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return ()
-        return listing.read_referrers(found.raw, errand.what)
+        return read_referrers(found.raw, errand.what)
 
     def _get(self, errand: Errand, ref: str | Digest) -> RawResult:
         ask = Ask("GET", self._manifest_url(ref), self._pull, (HTTPStatus.OK,), _ACCEPT)
