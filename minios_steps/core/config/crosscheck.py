@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minios_steps.core import kconfig
-from minios_steps.core.errors import ConfigError, KconfigError
+from minios_steps.core.errors import ConfigError, KconfigError, MiniosError
 from minios_steps.core.tags import render
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def cross_check(project: Project, files: Files) -> list[str]:
         _known_arches,
         _versions,
         _tags,
+        _registry,
         _patches,
         _fragments,
     )
@@ -107,6 +108,31 @@ def _tags(project: Project, files: Files) -> Iterator[str]:
     for index, variant in enumerate(minios.variants):
         if variant not in minios.tags:
             yield files.problem("minios.yaml", ("variants", index), f"variant {variant} has no tags")
+
+
+def _registry(project: Project, files: Files) -> Iterator[str]:
+    found = project.minios.destination
+    if found.kind != "registry":
+        return
+
+    def problem(key: str, what: str, *more: int) -> str:
+        return files.problem("minios.yaml", ("destination", key, *more), what)
+
+    if bool(found.username) != bool(found.password_secret):
+        given, missing = ("username", "password_secret")[:: 1 if found.username else -1]
+        yield problem(given, f"goes with {missing}, which is not there")
+    if found.ca and not (project.root / found.ca).is_file():
+        yield problem("ca", f"{found.ca!r} is not a file in the configuration folder")
+    known = {pattern for patterns in project.minios.tags.values() for pattern in patterns}
+    for index, pattern in enumerate(found.immutable):
+        if pattern not in known:
+            yield problem("immutable", f"{pattern!r} is no pattern of `tags`: nothing would be kept", index)
+    for arch in project.arches:
+        try:
+            if found.staging_of(arch) == found.path:
+                yield problem("staging", f"is the release's own repository for {arch}")
+        except MiniosError as error:
+            yield problem("staging", f"for {arch}: {error.what}")
 
 
 def _patches(project: Project, files: Files) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -89,6 +90,17 @@ def check_host(host: str) -> None:
     """Refuse what is not `HOST[:PORT]` with a `RegistryError`."""
     if not _HOST.fullmatch(host):
         raise RegistryError(f"not a registry: {host[:_NAME_LIMIT]!r}", hint="write HOST or HOST:PORT")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `HOST[:PORT]` is this machine, to which Docker too speaks http: 127.0.0.0/8, ::1, localhost."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def check_repository(name: str) -> None:
