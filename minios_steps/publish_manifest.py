@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import platform
+from contextlib import contextmanager
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
+from buildbot.reporters.utils import getURLForBuild
 
+from minios_steps.core.cancel import CancelledError
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.policy import CellResult
-from minios_steps.core.release import Releaser, ReleaseReport
+from minios_steps.core.records import Trigger
+from minios_steps.core.registry.claim import Holder
+from minios_steps.core.release import Published, Releaser, ReleaseReport
+from minios_steps.core.release_layout import LayoutTarget
+from minios_steps.core.release_record import RecordFacts
+from minios_steps.core.release_registry import RegistryTarget
 from minios_steps.core.version import Version
-from minios_steps.step import MiniosStep
+from minios_steps.registry_step import RegistryStep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from minios_steps.core.config.project import Project
+    from minios_steps.core.registry.connect import Connection
+    from minios_steps.core.release_target import Attachments, ReleaseTarget
+
+_DISTRIBUTIONS = {"minios": "minios-buildbot", "buildbot": "buildbot"}
 
 
-class PublishManifest(MiniosStep):
+class PublishManifest(RegistryStep):
     """Re-verify every candidate, apply the policy, write the index, move the tags, read back.
 
     Args:
@@ -28,7 +44,10 @@ class PublishManifest(MiniosStep):
         version: the release.
         variant: `static` or `dynamic`.
         store: the candidate store's folder.
-        layout: the OCI image layout to publish into.
+        layout: the OCI image layout to publish into; not with a `registry`.
+        registry: the registry to publish into.
+        holder: who claims to move a registry's tags; by default this master by its name.
+        attachments: makes what is attached to index and images before the tags move.
 
     Reads the properties `cells` and `asked_arches` of `TriggerMatrix`. Updates `cells`
     and appends to `releases`, a list of `ReleaseReport` in JSON form. FAILURE when the
@@ -39,44 +58,93 @@ class PublishManifest(MiniosStep):
     renderables = ("version", "variant")
 
     def __init__(
-        self, *, project: Project, version: Any, variant: Any, store: Path, layout: Path, **kwargs: Any
+        self,
+        *,
+        project: Project,
+        version: Any,
+        variant: Any,
+        store: Path,
+        layout: Path | None = None,
+        holder: Holder | None = None,
+        attachments: Attachments | None = None,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", f"publish {version} {variant}")
-        super().__init__(**kwargs)
+        super().__init__(registry_root=project.root, **kwargs)
         self.project = project
         self.version = version
         self.variant = variant
         self.store = store
         self.layout = layout
+        self.holder = holder
+        self.attachments = attachments
 
     async def work(self) -> int:
         """Publish and tell."""
         cells = [CellResult.from_json(item) for item in self.getProperty("cells", [])]
         mine = [c for c in cells if c.version == str(self.version) and c.variant == self.variant]
-        releaser = Releaser(self.project, CandidateStore(self.store), Layout(self.layout))
         try:
-            report, results = await self.in_thread(
-                releaser.publish,
-                Version.parse(str(self.version)),
-                self.variant,
-                mine,
-                list(self.getProperty("asked_arches", [])),
-            )
+            connector = await self.connector()
+            facts = await self._facts()
+            done = await self.in_thread(self._publish, mine, connector, facts)
+        except CancelledError:
+            raise
         except MiniosError as error:
             # The run's summary must tell of this release too, not only this step's log.
-            report = ReleaseReport.failed(str(self.version), self.variant, str(error))
-            results = mine
-        final = {(r.arch, r.version, r.variant): r for r in results}
+            done = Published(ReleaseReport.failed(str(self.version), self.variant, str(error)), mine)
+        report = done.report
+        final = {(r.arch, r.version, r.variant): r for r in done.results}
         updated = [final.get((c.arch, c.version, c.variant), c) for c in cells]
         self.setProperty("cells", [c.as_json() for c in updated], self.name)
         self.setProperty("releases", [*self.getProperty("releases", []), report.as_json()], self.name)
         self.summary = _summary(report)
         if report.reasons:
             await self.addCompleteLog("policy", "\n".join(report.reasons) + "\n")
+        if done.record:
+            told = json.dumps(done.record.as_json(), indent=2)
+            await self.addCompleteLog("record", f"{told}\n")
+        if self.registry and report.index:
+            scheme = "http" if self.registry.speaks_http else "https"
+            where = f"{scheme}://{self.registry.host}/v2/{self.registry.path}/manifests/"
+            await self.addURL("index", where + report.index)
+            if report.record:
+                await self.addURL("record", where + report.record)
         if report.outcome in ("blocked", "failed"):
             self.setProperty("problem", self.summary, self.name)
             return int(FAILURE)
         return int(WARNINGS if report.outcome == "partial" else SUCCESS)
+
+    def _publish(
+        self, cells: list[CellResult], connector: Callable[[], Connection] | None, facts: RecordFacts
+    ) -> Published:
+        store = CandidateStore(self.store)
+        with self._target(store, connector) as target:
+            releaser = Releaser(self.project, store, target, facts=facts, attachments=self.attachments)
+            version = Version.parse(str(self.version))
+            return releaser.publish(version, self.variant, cells, list(self.getProperty("asked_arches", [])))
+
+    @contextmanager
+    def _target(
+        self, store: CandidateStore, connector: Callable[[], Connection] | None
+    ) -> Iterator[ReleaseTarget]:
+        if connector:
+            holder = self.holder or Holder(self.master.name, f"minios on {platform.node()}")
+            with connector() as connection:
+                yield RegistryTarget(connection, store, holder, cancelled=self.cancelled)
+        elif self.layout:
+            yield LayoutTarget(Layout(self.layout), store)
+        else:
+            raise MiniosError("PublishManifest has neither a layout nor a registry")
+
+    async def _facts(self) -> RecordFacts:
+        """Who asked for this, and with which programs."""
+        builder = await self.master.data.updates.findBuilderId(self.build.builder.name)
+        told = {name: str(self.getProperty(name, "") or "") for name in ("owner", "reason", "scheduler")}
+        versions = {name: metadata.version(what) for name, what in _DISTRIBUTIONS.items()}
+        return RecordFacts(
+            Trigger(**told, build=getURLForBuild(self.master, builder, self.build.number)),
+            {**versions, "python": platform.python_version()},
+        )
 
 
 def _summary(report: ReleaseReport) -> str:
@@ -90,4 +158,5 @@ def _summary(report: ReleaseReport) -> str:
     tags = ", ".join(report.tags)
     short = report.index.removeprefix("sha256:")[:12]
     left = "".join(f"; {arch} left out: {why}" for arch, why in sorted(report.left_out.items()))
-    return f"{what} {report.outcome} as {tags} ({short}){left}"
+    kept = f"; record {report.record.removeprefix('sha256:')[:12]}" if report.record else ""
+    return f"{what} {report.outcome} as {tags} ({short}){left}{kept}"

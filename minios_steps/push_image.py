@@ -1,31 +1,39 @@
-"""`PushImage`: the candidate goes to the store by digest, never under a release tag."""
+"""`PushImage`: the candidate goes to the store, and to staging, by digest, never under a release tag."""
 
 from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SUCCESS
 
 from minios_steps.core.candidates import CandidateStore, CellRecord
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci.model import Descriptor
+from minios_steps.core.staging import Staged, stage_candidate
 from minios_steps.core.tarball import LayerFile
-from minios_steps.step import MiniosStep
+from minios_steps.registry_step import RegistryStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minios_steps.core.registry.connect import Connection
 
 
-class PushImage(MiniosStep):
-    """Put a built image into the candidate store and record it under its cell key.
+class PushImage(RegistryStep):
+    """Put a built image into the candidate store and record it under its cell key; then stage it.
 
     Args:
         store: the candidate store's folder, an OCI image layout.
         arch: the arch's name.
         version: the release; may be a renderable.
         variant: `static` or `dynamic`; may be a renderable.
+        registry: where its arch's staging repository is; without one the store is all.
 
-    Idempotent: blobs that are there are not written again. Sets the property
-    `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.
+    Idempotent: blobs that are there are not written or sent again. A candidate that was
+    `reused` is in the store already; it is sent where staging does not have it any more.
+    Sets the property `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.
     """
 
     name = "push"
@@ -39,10 +47,19 @@ class PushImage(MiniosStep):
         self.variant = variant
 
     async def work(self) -> int:
-        """Store the three blobs and the record."""
-        record = await self.in_thread(self._push)
+        """Store the three blobs and the record; send them."""
+        if self.getProperty("reused", False):
+            record = CellRecord.from_json(self.getProperty("candidate"))
+        else:
+            record = await self.in_thread(self._push)
+        where = ""
+        if connector := await self.connector():
+            staged = await self.in_thread(self._stage, record, connector)
+            record = staged.record
+            where = f"{', sent to' if staged.sent else ', already at'} {staged.place.partition('@')[0]}"
+            await self.addCompleteLog("candidate", f"{staged.place}\n")
         self.setProperty("candidate", record.as_json(), self.name)
-        self.summary = f"candidate {record.descriptor.digest.short}, {record.size / 1e6:.2f} MB"
+        self.summary = f"candidate {record.descriptor.digest.short}, {record.size / 1e6:.2f} MB{where}"
         return int(SUCCESS)
 
     def _push(self) -> CellRecord:
@@ -64,3 +81,7 @@ class PushImage(MiniosStep):
         )
         CandidateStore(self.store).put(record, layer=layer, config=config, manifest=manifest)
         return record
+
+    def _stage(self, record: CellRecord, connector: Callable[[], Connection]) -> Staged:
+        with connector() as connection:
+            return stage_candidate(CandidateStore(self.store), record, connection)

@@ -17,6 +17,7 @@ from minios_steps.core.oci.index import Index, parse_index
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.plan import Cell, cell_inputs
 from minios_steps.core.release import Releaser, ReleaseReport
+from minios_steps.core.release_layout import LayoutTarget
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
@@ -152,9 +153,9 @@ class House:
         version: Version = NEWEST,
         variant: Variant = "static",
     ) -> tuple[ReleaseReport, dict[str, CellResult]]:
-        releaser = Releaser(self.project, self.store, self.layout)
-        report, final = releaser.publish(version, variant, results, asked)
-        return report, {result.arch: result for result in final}
+        target = LayoutTarget(self.layout, self.store)
+        done = Releaser(self.project, self.store, target).publish(version, variant, results, asked)
+        return done.report, {result.arch: result for result in done.results}
 
     def index(self, tag: str) -> Index:
         return parse_index(self.layout.read(self.layout.tags()[tag].digest))

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from buildbot.config import error
 from buildbot.configurators import ConfiguratorBase
 from buildbot.plugins import schedulers, util, worker
+from buildbot.secrets.providers.file import SecretInAFile
 
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
 
+from .destination import place_of
 from .factories import arch_factory, matrix_factory
 from .lifeline import Lifeline
 from .local_worker import PromptLocalWorker
@@ -23,9 +25,9 @@ from .machine import local_arches
 from .settings import Settings, free_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from minios_steps.core.config.project import Project
+
+    from .destination import Place
 
 MATRIX = "matrix"
 """The name of the parent builder and of its force scheduler."""
@@ -56,15 +58,16 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
             error(str(problem))
 
     def _add_all(self, project: Project, config_dict: dict[str, Any]) -> None:
-        layout = self.settings.out or (self.settings.state.parent / project.minios.destination.path)
+        place = place_of(project, self.settings, self.settings.state.parent)
         config_dict.setdefault("title", "minios")
         config_dict.setdefault("buildbotNetUsageData", None)
         config_dict.setdefault("db", {"db_url": "sqlite:///state.sqlite"})
         self.protocols.setdefault("null", {})
         self._add_workers(project)
-        self._add_builders(project, layout)
+        self._add_builders(project, place)
         self._add_schedulers(project)
         self._add_web(project, config_dict)
+        self._add_secrets(config_dict)
         services = config_dict.setdefault("services", [])
         if self.settings.lifeline:
             services.append(Lifeline())
@@ -82,7 +85,13 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                 # A place for a machine that is not attached yet; nobody knows its password.
                 self.workers.append(worker.Worker(f"{name}-unattached", secrets.token_urlsafe(32)))
 
-    def _add_builders(self, project: Project, layout: Path) -> None:
+    def _add_secrets(self, config_dict: dict[str, Any]) -> None:
+        """Buildbot reads them at its start, and refuses a file that others may read."""
+        folder = self.settings.secrets
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config_dict.setdefault("secretsProviders", []).append(SecretInAFile(str(folder)))
+
+    def _add_builders(self, project: Project, place: Place) -> None:
         lock = util.MasterLock("local-compile", maxCount=project.workers.local.parallel)
         for name, arch in project.arches.items():
             local = name in self._local
@@ -91,7 +100,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     name=name,
                     description=arch.description or f"BusyBox for {arch.platform.platform}",
                     workernames=[LOCAL_PREFIX + name if local else f"{name}-unattached"],
-                    factory=arch_factory(project, arch, self.settings, lock),
+                    factory=arch_factory(project, arch, self.settings, place, lock),
                     properties={"arch": name},
                     tags=[project.role(name)],
                     collapseRequests=False,
@@ -102,7 +111,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                 name=MATRIX,
                 description="every version, variant and arch; then one index per release",
                 workernames=[COORDINATOR],
-                factory=matrix_factory(project, self.settings, layout),
+                factory=matrix_factory(project, self.settings, place),
                 collapseRequests=False,
             )
         )

@@ -128,7 +128,9 @@ class EmbeddedMaster:
         # A run is ended by its command; what was brought up by its master.
         pid = self.process.pid if kind == "up" else os.getpid()
         settings = self.settings
-        self.lock.announce(Run(kind, pid, self.url, now, str(settings.config), str(settings.out or "")))
+        self.lock.announce(
+            Run(kind, pid, self.url, now, str(settings.config), str(settings.out or settings.registry))
+        )
 
     def _environment(self, *, lifeline: bool) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}

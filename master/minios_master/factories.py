@@ -12,15 +12,15 @@ from minios_steps.core.version import Version
 from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
+from .identity import holder_of
 from .local_worker_names import LOCAL_PREFIX
 from .stoppable_build import StoppableBuild
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.project import Project
 
+    from .destination import Place
     from .settings import Settings
 
 VERSION = util.Property("version")
@@ -45,7 +45,13 @@ def _factory(its_steps: list[Any]) -> Any:
     return factory
 
 
-def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock: Any) -> Any:
+def password_of(place: Place) -> Any:
+    """The password of a registry, as Buildbot gives it to a step that runs; None where there is none."""
+    registry = place.registry
+    return util.Secret(registry.password_secret) if registry and registry.password_secret else None
+
+
+def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place, compile_lock: Any) -> Any:
     """The steps that make one cell of an arch; the properties say which version and variant."""
 
     @util.renderer  # type: ignore[untyped-decorator]
@@ -108,17 +114,36 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
                 command=project.minios.image.command,
                 **fresh,
             ),
-            steps.PushImage(store=settings.store, arch=arch.name, **cell, **fresh),
+            steps.PushImage(
+                store=settings.store,
+                arch=arch.name,
+                registry=place.registry,
+                registry_root=project.root,
+                password=password_of(place),
+                **cell,
+                # A reused candidate may be gone from the registry.
+                **(fresh if place.registry is None else {"timeout_factor": arch.timeout_factor}),
+            ),
         ]
     )
 
 
-def matrix_factory(project: Project, settings: Settings, layout: Path) -> Any:
-    """The steps of the parent build: fan out, gather, then publish each release."""
+def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
+    """The steps of the parent build: fan out, gather, then publish each release, one at a time."""
+    holder = holder_of(settings.state) if place.registry else None
+    lock = util.MasterLock(f"publish {place.name}")
 
     def publish(version: str, variant: str) -> Any:
         return steps.PublishManifest(
-            project=project, version=version, variant=variant, store=settings.store, layout=layout
+            project=project,
+            version=version,
+            variant=variant,
+            store=settings.store,
+            layout=place.layout,
+            registry=place.registry,
+            password=password_of(place),
+            holder=holder,
+            locks=[lock.access("exclusive")],
         )
 
     return _factory(

@@ -24,7 +24,10 @@ class Settings:
     Args:
         config: the configuration folder.
         state: everything that is kept between runs.
-        out: the OCI layout releases go to; None takes the configuration's.
+        out: the OCI layout releases go to; None takes the configuration's destination.
+        registry: the repository releases go to, `HOST[:PORT]/REPO`; empty takes the
+            configuration's destination.
+        plain_http: that registry speaks http.
         web_port: the web interface's port; 0 takes the configuration's, or a free one.
         lifeline: stop when standard input closes: the master of one `minios matrix`.
     """
@@ -32,12 +35,14 @@ class Settings:
     config: Path
     state: Path
     out: Path | None = None
+    registry: str = ""
+    plain_http: bool = False
     web_port: int = 0
     lifeline: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read `MINIOS_CONFIG`, `MINIOS_STATE`, `MINIOS_OUT`, `MINIOS_WEB_PORT`, `MINIOS_LIFELINE`.
+        """Read `MINIOS_CONFIG`, `MINIOS_STATE` and the others that `environment` gives.
 
         Without them the folders `config` and `.state` of the working folder are taken.
 
@@ -49,6 +54,8 @@ class Settings:
             config=Path(environment.get(_PREFIX + "CONFIG", "config")).resolve(),
             state=Path(environment.get(_PREFIX + "STATE", ".state")).resolve(),
             out=Path(out).resolve() if out else None,
+            registry=environment.get(_PREFIX + "REGISTRY", ""),
+            plain_http=environment.get(_PREFIX + "PLAIN_HTTP", "") == "1",
             web_port=_port(environment.get(_PREFIX + "WEB_PORT", "")),
             lifeline=environment.get(_PREFIX + "LIFELINE", "") == "1",
         )
@@ -59,6 +66,8 @@ class Settings:
             _PREFIX + "CONFIG": str(self.config),
             _PREFIX + "STATE": str(self.state),
             _PREFIX + "OUT": str(self.out or ""),
+            _PREFIX + "REGISTRY": self.registry,
+            _PREFIX + "PLAIN_HTTP": "1" if self.plain_http else "",
             _PREFIX + "WEB_PORT": str(self.web_port),
             _PREFIX + "LIFELINE": "1" if self.lifeline else "",
         }
@@ -77,6 +86,11 @@ class Settings:
     def store(self) -> Path:
         """The candidate store."""
         return self.state / "store"
+
+    @property
+    def secrets(self) -> Path:
+        """The secrets, one file each, named after them."""
+        return self.state / "secrets"
 
     @property
     def work(self) -> Path:

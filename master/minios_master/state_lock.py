@@ -33,7 +33,7 @@ class Run:
         url: the web address.
         started: ISO time.
         config: the configuration folder.
-        out: the OCI layout it writes.
+        out: where releases go: an OCI layout's folder, or a registry's repository.
     """
 
     kind: str

@@ -33,8 +33,11 @@ def outcome_table(outcome: Outcome) -> Table:
     return table
 
 
-def outcome_lines(outcome: Outcome, out: str) -> Iterator[str]:
-    """What the table cannot say: reasons, releases, how to go on. A line is plain text, not markup."""
+def outcome_lines(outcome: Outcome, place: str) -> Iterator[str]:
+    """What the table cannot say: reasons, releases, how to go on; `place` is what tags are told after.
+
+    A line is plain text, not markup.
+    """
     told: set[tuple[str, str]] = set()
     for cell in outcome.cells:
         line = printable(_explain(cell))
@@ -42,7 +45,7 @@ def outcome_lines(outcome: Outcome, out: str) -> Iterator[str]:
             told.add((cell["arch"], line))
             yield f"{cell['arch']}: {line}"
     for release in outcome.releases:
-        yield printable(_release_line(release, out))
+        yield printable(_release_line(release, place))
     for version, variant in unreleased(outcome):
         why = outcome.problem or "its publishing step did not end"
         yield printable(f"{version} {variant} is not released: {why}")
@@ -62,14 +65,14 @@ def _explain(cell: dict[str, Any]) -> str:
     return "" if cell["outcome"] in ("published", "reused", "built") else str(cell["reason"])
 
 
-def _release_line(release: dict[str, Any], out: str) -> str:
+def _release_line(release: dict[str, Any], place: str) -> str:
     what = f"{release['version']} {release['variant']}"
     if release["outcome"] == "blocked":
         why = release["reasons"][0] if release["reasons"] else "no cell is good"
         return f"{what} is not released: {why}; nothing was written"
     if release["outcome"] == "failed":
         return f"{what} is not released: {release['reasons'][0]}"
-    tags = ", ".join(f"oci:{out}:{tag}" for tag in release["tags"])
+    tags = ", ".join(f"{place}:{tag}" for tag in release["tags"])
     digest = release["index"].removeprefix("sha256:")[:12]
     if release["outcome"] == "partial":
         why = release["reasons"][0] if release["reasons"] else "not every required arch was asked for"

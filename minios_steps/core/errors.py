@@ -52,3 +52,7 @@ class ImageError(MiniosError):
 
 class PolicyError(MiniosError):
     """The release policy forbids what was asked."""
+
+
+class TagMovedError(ImageError):
+    """Somebody else moved a tag while a release was on its way to it."""

@@ -6,26 +6,30 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from minios_steps.core.errors import ImageError, MiniosError
-from minios_steps.core.oci import annotations as keys
-from minios_steps.core.oci.index import Index, build_index, parse_index
+from minios_steps.core.cancel import CancelledError
+from minios_steps.core.digest import Digest
+from minios_steps.core.errors import ImageError, MiniosError, TagMovedError
+from minios_steps.core.oci import media
+from minios_steps.core.oci.index import build_index
 from minios_steps.core.oci.verify import verify_candidate
 from minios_steps.core.policy import GOOD, CellResult, Decision, decide
+from minios_steps.core.registry.errors import RegistryError
+from minios_steps.core.release_index import entry_annotations, index_annotations, previous_entries
+from minios_steps.core.release_record import RecordFacts, make_record
+from minios_steps.core.release_target import Release, ReleaseContext, ReleasedImage
 from minios_steps.core.tags import release_tags
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from minios_steps.core.candidates import CandidateStore
     from minios_steps.core.config.base import Variant
     from minios_steps.core.config.project import Project
-    from minios_steps.core.digest import Digest
-    from minios_steps.core.oci.layout import Layout
+    from minios_steps.core.oci.artifact import Artifact
     from minios_steps.core.oci.model import Descriptor
-
-INDEX_LIMIT = 4 << 20
-"""Bytes an index may have (distribution-spec: registries need take no more)."""
+    from minios_steps.core.records import ReleaseRecord
+    from minios_steps.core.release_target import Attachments, ReleaseTarget
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class ReleaseReport:
 
     `outcome`: `released`, `unchanged` (the same index was there), `partial` (a narrowed
     run: an index under a `-partial` tag), `blocked` (the policy: nothing was written) or
-    `failed` (an error on the way; the first of `reasons` says which).
+    `failed` (an error on the way; the first of `reasons` says which). `place` is what the
+    index is in; `record` the digest of the release's record, empty when no tag moved.
     """
 
     version: str
@@ -45,6 +50,8 @@ class ReleaseReport:
     reasons: tuple[str, ...]
     left_out: dict[str, str]
     carried: tuple[str, ...]
+    place: str = ""
+    record: str = ""
 
     @classmethod
     def failed(cls, version: str, variant: Variant, reason: str) -> ReleaseReport:
@@ -56,13 +63,46 @@ class ReleaseReport:
         return dataclasses.asdict(self)
 
 
-class Releaser:
-    """Publishes releases from a candidate store into a layout."""
+@dataclass(frozen=True)
+class Published:
+    """How a release ended.
 
-    def __init__(self, project: Project, store: CandidateStore, layout: Layout) -> None:
+    Args:
+        report: what became of it.
+        results: of its cells, with `published` and `refused` filled in.
+        record: what is kept of it; None when no tag moved.
+    """
+
+    report: ReleaseReport
+    results: list[CellResult]
+    record: ReleaseRecord | None = None
+
+
+class Releaser:
+    """Publishes releases.
+
+    Args:
+        project: the configuration.
+        store: knows the cells' records.
+        target: where releases go, and where candidates are read from.
+        facts: for the record: who asked, and with which programs.
+        attachments: makes what is attached to index and images.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        store: CandidateStore,
+        target: ReleaseTarget,
+        *,
+        facts: RecordFacts | None = None,
+        attachments: Attachments | None = None,
+    ) -> None:
         self.project = project
         self.store = store
-        self.layout = layout
+        self.target = target
+        self.facts = facts or RecordFacts()
+        self.attachments = attachments
 
     def publish(
         self,
@@ -70,7 +110,7 @@ class Releaser:
         variant: Variant,
         results: Sequence[CellResult],
         asked: Sequence[str],
-    ) -> tuple[ReleaseReport, list[CellResult]]:
+    ) -> Published:
         """Release what the policy allows.
 
         Args:
@@ -79,38 +119,65 @@ class Releaser:
             results: the outcome of each cell of this version and variant.
             asked: the arches that the run was asked for.
 
-        Returns:
-            The report, and the results with `published` and `refused` filled in.
-
         Raises:
-            ImageError: the layout cannot be written, or reads back differently.
+            TagMovedError: somebody else moved a tag meanwhile.
+            PolicyError: a tag must not move.
+            ImageError: the target cannot be written, or reads back differently.
+            RegistryError: the registry refuses or stays away.
+            ClaimedError: another master moves tags there now.
+            CancelledError: cancelled.
         """
         judged = [self._judge(result) for result in results]
+        tries = self.target.retries
+        while True:
+            try:
+                return self._publish(version, variant, judged, asked)
+            except TagMovedError:
+                tries -= 1
+                if tries < 0:
+                    raise
+
+    def _publish(
+        self, version: Version, variant: Variant, judged: list[CellResult], asked: Sequence[str]
+    ) -> Published:
+        """Decide on what is there now, and publish that."""
+        project, target = self.project, self.target
         tags = release_tags(
-            self.project.minios, variant, version, [Version.parse(v) for v in self.project.sources.releases]
+            project.minios, variant, version, [Version.parse(v) for v in project.sources.releases]
         )
-        previous = self._previous(version, variant, tags)
-        roles = {name: self.project.role(name) for name in self.project.arches if self._has(name, variant)}
-        decision = decide(judged, roles, asked, previous, carry_over=self.project.minios.policy.carry_over)
+        partial = f"{tags[0]}-partial"
+        seen = target.look([*tags, partial])
+        previous = previous_entries(target, project, seen, tags, version, variant)
+        roles = {
+            name: project.role(name) for name, arch in project.arches.items() if variant in arch.variants
+        }
+        decision = decide(judged, roles, asked, previous, carry_over=project.minios.policy.carry_over)
         if not decision.entries or not (decision.release or decision.partial):
-            return self._report(version, variant, "blocked", (), "", decision), judged
+            return Published(self._report(version, variant, "blocked", (), decision), judged)
+        images = self._images(decision, judged)
         index = build_index(
-            [descriptor for _, descriptor, _ in decision.entries],
-            self._annotations(version, variant, decision),
+            [image.descriptor for image in images],
+            index_annotations(project, version, variant, decision),
+            media_type=target.index_type,
         )
-        chosen = tags if decision.release else (f"{tags[0]}-partial",)
-        changed = self._write(index, decision, chosen)
+        chosen = tags if decision.release else (partial,)
+        release = Release(version, index, images, chosen, seen, ())
+        record = make_record(self.facts, project, variant, release, decision, judged, target.store)
+        artifacts = self._artifacts(variant, release, record)
+        changed = target.publish(dataclasses.replace(release, artifacts=artifacts))
         outcome = "partial" if decision.partial else "released" if changed else "unchanged"
-        published = {arch for arch, _, _ in decision.entries}
+        report = dataclasses.replace(
+            self._report(version, variant, outcome, chosen, decision),
+            index=str(index.descriptor.digest),
+            place=target.store.name,
+            record=str(Digest.of(artifacts[-1].manifest)) if record else "",
+        )
+        published = {image.arch for image in images}
         final = [
             dataclasses.replace(r, outcome="published") if r.outcome == "built" and r.arch in published else r
             for r in judged
         ]
-        digest = str(index.descriptor.digest)
-        return self._report(version, variant, outcome, chosen, digest, decision), final
-
-    def _has(self, arch: str, variant: Variant) -> bool:
-        return variant in self.project.arches[arch].variants
+        return Published(report, final, record)
 
     def _judge(self, result: CellResult) -> CellResult:
         """Read a good cell's bytes again; what does not hold is `refused`."""
@@ -120,81 +187,69 @@ class Releaser:
             descriptor = result.descriptor
             if descriptor is None:
                 raise ImageError("the cell names no candidate")
+            if (descriptor.media_type == media.MANIFEST) != (self.target.index_type == media.INDEX):
+                raise ImageError(f"{descriptor.media_type} does not go into {self.target.index_type}")
             arch = self.project.arches[result.arch]
-            verify_candidate(self.store.layout, descriptor, arch, cell_key=result.key, variant=result.variant)
+            source = self.target.candidates(result.arch)
+            verify_candidate(source, descriptor, arch, cell_key=result.key, variant=result.variant)
+        except (RegistryError, CancelledError):
+            # It says nothing about the candidate.
+            raise
         except MiniosError as error:
             return dataclasses.replace(result, outcome="refused", reason=str(error))
         return result
 
-    def _previous(self, version: Version, variant: Variant, tags: Sequence[str]) -> dict[str, Descriptor]:
-        """The entries of the index that stands for this version and variant, by arch name."""
-        if not self.layout.exists:
-            return {}
-        known = self.layout.tags()
-        platforms = {a.platform.platform.normalised: name for name, a in self.project.arches.items()}
-        for tag in tags:
-            if tag not in known:
-                continue
-            index = parse_index(self.layout.read(known[tag].digest, INDEX_LIMIT))
-            told = index.annotations
-            if told.get(keys.VERSION) == str(version) and told.get(keys.VARIANT) == variant:
-                return {
-                    platforms[entry.platform.normalised]: entry
-                    for entry in index.entries
-                    if entry.platform and entry.platform.normalised in platforms
-                }
-        return {}
-
-    def _annotations(self, version: Version, variant: Variant, decision: Decision) -> dict[str, str]:
-        image = self.project.minios.image
-        told = {
-            keys.TITLE: image.title,
-            keys.DESCRIPTION: image.description,
-            keys.VERSION: str(version),
-            keys.LICENSES: image.licenses,
-            keys.URL: image.url,
-            keys.VENDOR: image.vendor,
-            keys.VARIANT: variant,
-            keys.SOURCE_SHA256: self.project.sources.releases[str(version)].sha256,
-            keys.LEFT_OUT: decision.left_out_text,
-            keys.CARRIED_OVER: decision.carried_text,
-        }
-        return {key: value for key, value in told.items() if value}
-
-    def _write(self, index: Index, decision: Decision, tags: Sequence[str]) -> bool:
-        """Blobs first, tags last, once; then read everything back."""
-        blobs: list[Digest] = []
-        for _, descriptor, carried in decision.entries:
-            if not carried:
-                blobs.extend(self.store.blobs(descriptor))
-        changed = self.layout.publish(
-            dict.fromkeys(tags, index.descriptor),
-            raw=[index.raw],
-            files={digest: self.store.layout.blob_path(digest) for digest in blobs},
+    def _images(self, decision: Decision, judged: Sequence[CellResult]) -> tuple[ReleasedImage, ...]:
+        """The images of an index, each with its cell's key."""
+        keys = {result.arch: result.key for result in judged}
+        return tuple(
+            ReleasedImage(arch, descriptor, None, carried=True)
+            if carried
+            else ReleasedImage(
+                arch,
+                dataclasses.replace(descriptor, annotations=entry_annotations(keys[arch])),
+                self._record_of(keys[arch], descriptor),
+                carried=False,
+            )
+            for arch, descriptor, carried in decision.entries
         )
-        back = self.layout.tags()
-        for tag in tags:
-            if tag not in back or self.layout.read(back[tag].digest, INDEX_LIMIT) != index.raw:
-                raise ImageError(f"{self.layout.root}: tag {tag!r} does not read back as it was written")
-        self.layout.collect()
-        return changed
+
+    def _record_of(self, key: str, descriptor: Descriptor) -> Any:
+        found = self.store.find(Digest.parse(key)) if key else None
+        return dataclasses.replace(found, descriptor=descriptor) if found else None
+
+    def _artifacts(
+        self, variant: Variant, release: Release, record: ReleaseRecord | None
+    ) -> tuple[Artifact, ...]:
+        """What is attached before the tags move; the release's own record is the last."""
+        found: list[Artifact] = []
+        if self.attachments:
+            found += self.attachments(
+                ReleaseContext(
+                    self.project,
+                    release.version,
+                    variant,
+                    release.index.descriptor,
+                    release.images,
+                    release.tags,
+                    self.target.store,
+                )
+            )
+        if record:
+            found.append(record.artifact(release.index.descriptor))
+        return tuple(found)
 
     def _report(
-        self,
-        version: Version,
-        variant: Variant,
-        outcome: str,
-        tags: Sequence[str],
-        index: str,
-        decision: Decision,
+        self, version: Version, variant: Variant, outcome: str, tags: Sequence[str], decision: Decision
     ) -> ReleaseReport:
+        left_out: Mapping[str, str] = decision.left_out
         return ReleaseReport(
             version=str(version),
             variant=variant,
             outcome=outcome,
             tags=tuple(tags),
-            index=index,
+            index="",
             reasons=tuple(decision.reasons),
-            left_out=dict(decision.left_out),
+            left_out=dict(left_out),
             carried=tuple(arch for arch, _, kept in decision.entries if kept),
         )

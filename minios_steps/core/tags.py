@@ -20,7 +20,7 @@ def render(pattern: str, version: Version) -> str:
 def release_tags(
     minios: Minios, variant: Variant, version: Version, pinned: Iterable[Version]
 ) -> tuple[str, ...]:
-    """The tags that a release owns, in the order of their patterns.
+    """The tags that a release owns, the most specific first.
 
     Args:
         minios: holds the patterns.
@@ -33,8 +33,14 @@ def release_tags(
     """
     versions = sorted({version, *pinned})
     tags: dict[str, None] = {}
-    for pattern in minios.tags.get(variant, ()):
+    for pattern in sorted(minios.tags.get(variant, ()), key=_breadth):
         tag = render(pattern, version)
         if max(other for other in versions if render(pattern, other) == tag) == version:
             tags[tag] = None
     return tuple(tags)
+
+
+def _breadth(pattern: str) -> int:
+    """How many releases a pattern's tag may come to stand for: the more, the higher."""
+    fields = ("{version}", "{minor}", "{major}")
+    return next((rank for rank, field in enumerate(fields) if field in pattern), len(fields))

@@ -69,7 +69,10 @@ def test_what_is_left_out(tmp_path: Path) -> None:
         (short(repository="r.example/a:tag"), "3: destination.repository: should be HOST[:PORT]/REPO"),
         (short(repository="r.example/UPPER"), "3: destination.repository: not a repository: 'UPPER'"),
         (short(staging="x/{arc}"), "4: destination.staging: staging 'x/{arc}' has an unknown field: arc"),
-        (short(staging='"{repository}"'), "4: destination.staging: staging '{repository}' should hold {arch}"),
+        (
+            short(staging='"{repository}"'),
+            "4: destination.staging: staging '{repository}' should hold {arch}",
+        ),
         (short(staging='"{repository}/{arch}/"'), "4: destination.staging: for sw64: not a repository"),
         (short(username="ci"), "4: destination.username: goes with password_secret, which is not there"),
         (short(password_secret="x"), "4: destination.password_secret: goes with username"),

@@ -9,6 +9,7 @@ from buildbot.config.master import FileLoader
 from configbed import ROOT, X86_64, changed, write_config
 from minios_master import configurator as module
 from minios_master.configurator import MATRIX, MiniosConfigurator
+from minios_master.destination import Place
 from minios_master.factories import arch_factory
 from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
 from minios_master.settings import Settings
@@ -197,4 +198,5 @@ def test_all_of_the_masters_names_are_reserved() -> None:
 def test_arch_that_is_named_much_like_one_is_fine(tmp_path: Path) -> None:
     changes = {"arches/localx.yaml": X86_64.replace("name: x86_64", "name: localx").replace("amd64", "other")}
     project = load_project(write_config(tmp_path / "config", changes))
-    assert arch_factory(project, project.arches["localx"], Settings(tmp_path, tmp_path), None)
+    place = Place(tmp_path / "out", None)
+    assert arch_factory(project, project.arches["localx"], Settings(tmp_path, tmp_path), place, None)

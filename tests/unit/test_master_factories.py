@@ -8,6 +8,7 @@ from buildbot.plugins import util
 from buildbot.process.properties import Properties
 from buildbot.process.results import SKIPPED, SUCCESS
 from configbed import changed, write_config
+from minios_master.destination import Place
 from minios_master.factories import arch_factory, matrix_factory
 from minios_master.progress import PIPELINE
 from minios_master.settings import Settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
 
 SETTINGS = Settings(Path("/config"), Path("/state"))
+PLACE = Place(Path("/out"), None)
 LOCK = util.MasterLock("local-compile", maxCount=2)
 
 
@@ -34,7 +36,7 @@ def steps_of(factory: Any) -> dict[str, Any]:
 
 
 def cell_steps(project: Project, arch: str = "sw64") -> dict[str, Any]:
-    return steps_of(arch_factory(project, project.arches[arch], SETTINGS, LOCK))
+    return steps_of(arch_factory(project, project.arches[arch], SETTINGS, PLACE, LOCK))
 
 
 def rendered(value: Any, **values: Any) -> Any:
@@ -102,7 +104,7 @@ def test_kept_things_are_below_the_state_folder(project: Project) -> None:
 
 
 def test_matrix_publishes_into_the_layout(project: Project) -> None:
-    [matrix] = steps_of(matrix_factory(project, SETTINGS, Path("/out"))).values()
+    [matrix] = steps_of(matrix_factory(project, SETTINGS, PLACE)).values()
     publish = matrix.publish("1.38.0", "static")
     assert (publish.version, publish.variant) == ("1.38.0", "static")
     assert (publish.store, publish.layout) == (SETTINGS.store, Path("/out"))

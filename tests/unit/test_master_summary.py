@@ -23,7 +23,7 @@ def rows(*cells: dict[str, Any]) -> list[list[str]]:
 
 
 def lines(*cells: dict[str, Any], **more: Any) -> list[str]:
-    return list(outcome_lines(outcome(*cells, **more), "out/minios"))
+    return list(outcome_lines(outcome(*cells, **more), "oci:out/minios"))
 
 
 def test_table_of_every_outcome() -> None:

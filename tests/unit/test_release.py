@@ -51,6 +51,8 @@ class TestFullRun:
             reasons=(),
             left_out={},
             carried=(),
+            place=f"oci:{house.layout.root}",
+            record=report.record,
         )
         assert house.tags == ["1.38", "1.38.0", "latest"]
         assert len({str(found.digest) for found in house.layout.tags().values()}) == 1

@@ -41,6 +41,11 @@ class Publishing(StepCase):
     def outcomes(self) -> list[str]:
         return [told["outcome"] for told in self.property("cells")]
 
+    def record(self) -> str:
+        """How the summary tells of the newest release's record."""
+        digest = self.property("releases")[-1]["record"]
+        return f"; record {digest.removeprefix('sha256:')[:12]}"
+
     def index(self) -> str:
         return self.layout.tags()["latest"].digest.short
 
@@ -51,7 +56,9 @@ class Publishing(StepCase):
         self.expect_no_property("problem")
         await self.run_step()
         summary = self.get_nth_step(0).getResultSummary()
-        assert summary == {"step": f"1.38.0 static released as 1.38.0, 1.38, latest ({self.index()})"}
+        assert summary == {
+            "step": f"1.38.0 static released as 1.38.0, 1.38, latest ({self.index()}){self.record()}"
+        }
         assert self.outcomes() == ["published"] * 3
         (report,) = self.property("releases")
         assert report["outcome"] == "released"
@@ -80,7 +87,8 @@ class Publishing(StepCase):
         await self.run_step()
         told = self.get_nth_step(0).getResultSummary()["step"]
         assert told == (
-            f"1.38.0 static released as 1.38.0, 1.38, latest ({self.index()}); sw64 left out: no-worker"
+            f"1.38.0 static released as 1.38.0, 1.38, latest ({self.index()});"
+            f" sw64 left out: no-worker{self.record()}"
         )
         assert self.log_text("policy") == (
             "sw64 (optional) no-worker: no worker for sw64 is connected; left out\n"
@@ -120,7 +128,7 @@ class Publishing(StepCase):
         (tag, found), *rest = self.layout.tags().items()
         assert (tag, rest) == ("1.38.0-partial", [])
         told = self.get_nth_step(0).getResultSummary()["step"]
-        assert told == f"1.38.0 static partial as 1.38.0-partial ({found.digest.short})"
+        assert told == f"1.38.0 static partial as 1.38.0-partial ({found.digest.short}){self.record()}"
 
     async def test_swapped_bytes(self) -> None:
         self.publish()
@@ -210,7 +218,7 @@ class Publishing(StepCase):
 
     def test_name(self) -> None:
         step = PublishManifest(
-            project=None,  # type: ignore[arg-type]
+            project=make_project(self.folder / "config"),
             version="1.38.0",
             variant="static",
             store=self.folder,

@@ -31,6 +31,20 @@ StateOption = Annotated[
 ]
 
 
+OutOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The OCI layout to write.", show_default=False)
+]
+RegistryOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST[:PORT]/REPO", help="The registry's repository to release into.", show_default=False
+    ),
+]
+PlainHttpOption = Annotated[
+    bool, typer.Option("--plain-http", help="That registry speaks http; one on loopback always may.")
+]
+
+
 def resolve(config: Path | None, state: Path | None) -> CliContext:
     """The folders to use.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minios_master.api import MasterApi, NoAnswerError
+from minios_master.destination import Place, place_of, settled
 from minios_master.detached import attach
 from minios_master.embedded import EmbeddedMaster
 from minios_master.live import LiveDisplay
@@ -23,6 +23,7 @@ from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import plan_matrix
 from minios_steps.core.policy import GOOD
 
+from .folders import OutOption, PlainHttpOption, RegistryOption
 from .output import CliContext, err_console, out_console, print_json
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ def matrix(
     arch: ArchOption = None,
     version: VersionOption = None,
     variant: VariantOption = None,
-    out: Annotated[Path | None, typer.Option(help="The OCI layout to write.")] = None,
+    out: OutOption = None,
+    registry: RegistryOption = "",
+    plain_http: PlainHttpOption = False,
     jobs: Annotated[int, typer.Option(min=0, help="make -j; 0: as configured.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Build even what was built before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Build the matrix and write one multi-arch image per version and variant."""
+    """Build the matrix and release one multi-arch image per version and variant."""
     context: CliContext = ctx.obj
     project = load_project(context.config)
     choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force)
@@ -55,25 +58,27 @@ def matrix(
     plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
     lock = StateLock(context.state)
     running = lock.holder()
-    target = _target(project, out, running)
+    asked = Settings(
+        context.config, context.state, out and out.resolve(), registry, plain_http, lifeline=True
+    )
+    place = _place(project, asked, running)
     # The table is progress, not data: with --json it goes where it cannot mix with the data.
     console = err_console() if as_json else out_console()
     if running is not None and running.kind == "up":
-        _check_same(running, context, target)
+        _check_same(running, context, place)
         outcome = _follow(attach(lock, running), choices, console)
     else:
-        outcome = _run(context, project, choices, target, console)
+        outcome = _run(settled(asked, place), project, choices, console)
     code = exit_code(project, outcome)
     if as_json:
-        print_json({**dataclasses.asdict(outcome), "out": str(target), "exit": code})
+        print_json({**dataclasses.asdict(outcome), "out": place.target, "exit": code})
     else:
-        _print_outcome(console, outcome, target)
+        _print_outcome(console, outcome, place)
     raise typer.Exit(code)
 
 
-def _run(context: CliContext, project: Project, choices: Choices, target: Path, console: Console) -> Outcome:
+def _run(settings: Settings, project: Project, choices: Choices, console: Console) -> Outcome:
     """Run on a master that lives as long as this run."""
-    settings = Settings(context.config, context.state, target, lifeline=True)
     master = EmbeddedMaster(settings, project.minios.web)
     try:
         api = master.start("matrix")
@@ -86,24 +91,26 @@ def _run(context: CliContext, project: Project, choices: Choices, target: Path, 
         master.stop()
 
 
-def _target(project: Project, out: Path | None, running: Run | None) -> Path:
-    """The layout to write: as asked, else where the running master writes, else as configured."""
-    if out is None and running is not None and running.kind == "up" and running.out:
-        return Path(running.out)
-    return (out or Path(project.minios.destination.path)).resolve()
+def _place(project: Project, asked: Settings, running: Run | None) -> Place:
+    """Where releases go: as asked, else where those of the running master do, else as configured."""
+    if running is not None and running.kind == "up" and running.out and not (asked.out or asked.registry):
+        is_layout = running.out.startswith("/")
+        told = {"out": Path(running.out)} if is_layout else {"registry": running.out}
+        asked = dataclasses.replace(asked, **told)
+    return place_of(project, asked, Path())
 
 
-def _check_same(running: Run, context: CliContext, target: Path) -> None:
+def _check_same(running: Run, context: CliContext, place: Place) -> None:
     """Refuse to build something else than was asked for."""
     if running.config != str(context.config):
         raise MiniosError(
             f"the running master builds what {running.config} says, not {context.config}",
             hint="run `minios down` first, or use another --state folder",
         )
-    if running.out != str(target):
+    if running.out != place.target:
         raise MiniosError(
-            f"the running master writes to {running.out}, not to {target}",
-            hint="leave --out away, or run `minios down` first",
+            f"the running master writes to {running.out}, not to {place.target}",
+            hint="leave --out and --registry away, or run `minios down` first",
         )
 
 
@@ -112,10 +119,9 @@ def _follow(api: MasterApi, choices: Choices, console: Console) -> Outcome:
         return MatrixRun(api, display.show).run(choices)
 
 
-def _print_outcome(console: Console, outcome: Outcome, target: Path) -> None:
+def _print_outcome(console: Console, outcome: Outcome, place: Place) -> None:
     console.print(outcome_table(outcome))
-    shown = os.path.relpath(target)
-    for line in outcome_lines(outcome, shown if not shown.startswith("..") else str(target)):
+    for line in outcome_lines(outcome, place.name):
         console.print(line, soft_wrap=True)
     console.print(f"{outcome.seconds:.0f} s in all")
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from minios_master.api import MasterApi, NoAnswerError
+from minios_master.destination import place_of, settled
 from minios_master.detached import stop_detached
 from minios_master.embedded import EmbeddedMaster
 from minios_master.printable import printable
@@ -17,6 +18,7 @@ from minios_master.state_lock import StateLock
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import MiniosError
 
+from .folders import OutOption, PlainHttpOption, RegistryOption
 from .output import CliContext, out_console, print_json, table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -24,15 +26,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def up(
     ctx: typer.Context,
-    out: Annotated[Path | None, typer.Option(help="The OCI layout to write.")] = None,
+    out: OutOption = None,
+    registry: RegistryOption = "",
+    plain_http: PlainHttpOption = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The web port; 0: as configured.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Start the master and leave it running, with its web interface on loopback."""
     context: CliContext = ctx.obj
     project = load_project(context.config)
-    target = (out or Path(project.minios.destination.path)).resolve()
-    settings = Settings(context.config, context.state, target, web_port=port)
+    settings = Settings(
+        context.config, context.state, out and out.resolve(), registry, plain_http, web_port=port
+    )
+    settings = settled(settings, place_of(project, settings, Path()))
     master = EmbeddedMaster(settings, project.minios.web)
     api = master.start("up")
     run = StateLock(context.state).holder()

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import Digest
-from minios_steps.core.errors import ImageError
+from minios_steps.core.errors import ImageError, TagMovedError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.annotations import REF_NAME
 from minios_steps.core.oci.atomic import disk_error, make_folder, sync_folder, write_bytes
@@ -147,6 +147,7 @@ class Layout:
         raw: Iterable[bytes] = (),
         files: Mapping[Digest, Path] | None = None,
         artifacts: Iterable[bytes] = (),
+        expected: Mapping[str, Digest | None] | None = None,
     ) -> bool:
         """Store blobs, then set tags, in one step for whoever reads.
 
@@ -156,11 +157,13 @@ class Layout:
             files: copies to store first, by their digests.
             artifacts: manifests that each name a subject, to store and to put on its list of
                 referrers.
+            expected: what tags must point at until now; None for nothing.
 
         Returns:
             Whether anything was written.
 
         Raises:
+            TagMovedError: a tag points at something else than was expected.
             ImageError: a tag has a form that is not allowed; a blob below what a tag shall
                 point at, or of an artifact, is missing or damaged; something else is in the
                 layout's place; the disk is full. Then every tag is as it was.
@@ -169,6 +172,10 @@ class Layout:
             if not is_tag(tag):
                 raise ImageError(f"not a tag: {tag[:140]!r}")
         with self._locked():
+            known = self.tags()
+            for tag, digest in (expected or {}).items():
+                if (known[tag].digest if tag in known else None) != digest:
+                    raise TagMovedError(f"{self.root}: somebody else moved tag {tag!r} meanwhile")
             if self.exists:
                 return self._publish(tags, raw, files or {}, artifacts)
             with self._building() as fresh:

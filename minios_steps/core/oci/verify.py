@@ -18,6 +18,7 @@ from minios_steps.core.errors import ImageError
 from minios_steps.core.members import scan_members
 from minios_steps.core.oci import annotations as keys
 from minios_steps.core.oci import media
+from minios_steps.core.oci.docker_form import labels_of
 from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, RawManifest, decode
 from minios_steps.core.platform import Platform
 from minios_steps.core.rootfs import BUSYBOX, follow
@@ -39,8 +40,14 @@ MAX_ENTRIES = 20_000
 """Entries a layer may have; one of BusyBox has 500."""
 
 
+_FORMS = (
+    (media.MANIFEST, media.CONFIG, media.LAYER),
+    (media.DOCKER_MANIFEST, media.DOCKER_CONFIG, media.DOCKER_LAYER),
+)
+
+
 class BlobSource(Protocol):
-    """Whatever gives a blob's bytes: a layout, or later a registry."""
+    """Whatever gives a blob's bytes: a layout, or a registry's repository."""
 
     def read(self, digest: Digest, limit: int) -> bytes:
         """The blob; raises `ImageError` when it is missing or longer than `limit` bytes."""
@@ -68,7 +75,7 @@ def verify_candidate(
         source: where its blobs are.
         descriptor: the manifest to verify.
         arch: the CPU it must be for.
-        cell_key: what its cell-key annotation must say.
+        cell_key: what its cell-key annotation must say; of Docker's form its label in the config.
         variant: the linkage `bin/busybox` must have.
 
     Raises:
@@ -79,8 +86,12 @@ def verify_candidate(
         UnsafeArchiveError: the layer has what an archive must not have.
     """
     manifest = RawManifest.parse(_fetch(source, descriptor, MANIFEST_LIMIT, "manifest"))
-    _check_manifest(manifest, descriptor, cell_key, variant)
+    docker = _check_manifest(manifest, descriptor)
     config = _fetch(source, manifest.config, CONFIG_LIMIT, "config")
+    kind, said = ("label", labels_of(config, "config")) if docker else ("annotation", manifest.annotations)
+    for key, expected in ((keys.CELL_KEY, cell_key), (keys.VARIANT, variant)):
+        if (found_text := said.get(key)) != expected:
+            raise ImageError(f"{kind} {key}: expected {expected!r}, found {found_text!r:.120}")
     platform, diff_id = _read_config(config)
     wanted = arch.platform.platform
     for found in filter(None, (platform, descriptor.platform)):
@@ -111,16 +122,16 @@ def _fetch(source: BlobSource, descriptor: Descriptor, limit: int, what: str) ->
     return data
 
 
-def _check_manifest(manifest: RawManifest, descriptor: Descriptor, cell_key: str, variant: Variant) -> None:
+def _check_manifest(manifest: RawManifest, descriptor: Descriptor) -> bool:
+    """Make sure it is an image of one gzipped layer; whether it has Docker's form."""
     kinds = (descriptor.media_type, manifest.media_type, manifest.config.media_type)
     layers = [layer.media_type for layer in manifest.layers]
-    if kinds != (media.MANIFEST, media.MANIFEST, media.CONFIG) or layers != [media.LAYER]:
-        raise ImageError(
-            f"expected an OCI image of one gzipped layer, found {kinds[1]:.80} with {len(layers)} layers"
-        )
-    for key, wanted in ((keys.CELL_KEY, cell_key), (keys.VARIANT, variant)):
-        if (found := manifest.annotations.get(key)) != wanted:
-            raise ImageError(f"annotation {key}: expected {wanted!r}, found {found!r:.120}")
+    for one, config, layer in _FORMS:
+        if kinds == (one, one, config) and layers == [layer]:
+            return one == media.DOCKER_MANIFEST
+    raise ImageError(
+        f"expected an image of one gzipped layer, found {kinds[1]:.80} with {len(layers)} layers"
+    )
 
 
 def _read_config(raw: bytes) -> tuple[Platform, Digest]:

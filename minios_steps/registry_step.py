@@ -1,0 +1,72 @@
+"""What the steps share that speak to a registry: its password, a log of what goes on, cancelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minios_steps.core.errors import MiniosError
+from minios_steps.core.registry.connect import Connection, connect
+from minios_steps.step import MiniosStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minios_steps.core.config.destination import RegistryDestination
+
+LOG = "registry"
+
+
+class RegistryStep(MiniosStep):
+    """A step that may speak to a registry.
+
+    Args:
+        registry: where to; None for steps that need none.
+        registry_root: the folder that `registry.ca` is relative to.
+        password: of `registry.username`: a renderable such as `util.Secret("NAME")`, which is
+            rendered when it is needed and kept nowhere.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: RegistryDestination | None = None,
+        registry_root: Path = Path(),
+        password: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.registry = registry
+        self.registry_root = registry_root
+        self.password = password
+
+    async def connector(self) -> Callable[[], Connection] | None:
+        """What opens the connection, to be called in a thread; None without a registry.
+
+        Raises:
+            MiniosError: the secret is not there.
+        """
+        if self.registry is None:
+            return None
+        registry, password = self.registry, await self._password()
+        log = await self.addLog(LOG)
+        reactor = self.master.reactor
+
+        def report(line: str) -> None:
+            reactor.callFromThread(log.addStdout, f"{line}\n")
+
+        return lambda: connect(
+            registry, self.registry_root, password=password, cancelled=self.cancelled, report=report
+        )
+
+    async def _password(self) -> str:
+        if self.password is None:
+            return ""
+        try:
+            return str(await self.build.render(self.password))
+        except KeyError:
+            name = self.registry.password_secret if self.registry else ""
+            raise MiniosError(
+                f"the master has no secret {name!r}, the password of the registry",
+                hint=f"put it into secrets/{name} of the state folder, mode 600, and restart the master",
+            ) from None
