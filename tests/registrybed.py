@@ -107,6 +107,8 @@ class Bed(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body go out one by one, and the second would wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
     server: Bed
 
     def log_message(self, *_: Any) -> None:

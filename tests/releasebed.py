@@ -111,6 +111,7 @@ def put_candidate(
             entries=entries,
             key=str(inputs.key),
             variant=variant or made.variant,
+            version=str(made.version),
         )
         record = CellRecord(
             key=inputs.key,

@@ -29,6 +29,7 @@ def make_image(
     entries: Sequence[Entry] = (),
     key: str = KEY,
     variant: str = "static",
+    version: str = "1.38.0",
 ) -> Image:
     """An image with `bin/busybox`; its layer's file is put into `folder`."""
     tree = [
@@ -44,7 +45,7 @@ def make_image(
         Platform.parse(platform),
         epoch=1700000000,
         command=("/bin/sh",),
-        labels={"org.opencontainers.image.title": "tiny"},
+        labels={keys.TITLE: "tiny", keys.VERSION: version},
         annotations={keys.CELL_KEY: key, keys.VARIANT: variant},
     )
 
