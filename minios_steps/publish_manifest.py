@@ -17,7 +17,7 @@ from minios_steps.core.errors import MiniosError
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.policy import CellResult
 from minios_steps.core.records import Trigger
-from minios_steps.core.registry.claim import Holder
+from minios_steps.core.registry.claim import DEFAULT_TIMES, Holder, Times
 from minios_steps.core.release import Published, Releaser, ReleaseReport
 from minios_steps.core.release_layout import LayoutTarget
 from minios_steps.core.release_record import RecordFacts
@@ -47,6 +47,7 @@ class PublishManifest(RegistryStep):
         layout: the OCI image layout to publish into; not with a `registry`.
         registry: the registry to publish into.
         holder: who claims to move a registry's tags; by default this master by its name.
+        claim: how long to wait for other masters, and how long they wait for this one.
         attachments: makes what is attached to index and images before the tags move.
 
     Reads the properties `cells` and `asked_arches` of `TriggerMatrix`. Updates `cells`
@@ -66,6 +67,7 @@ class PublishManifest(RegistryStep):
         store: Path,
         layout: Path | None = None,
         holder: Holder | None = None,
+        claim: Times = DEFAULT_TIMES,
         attachments: Attachments | None = None,
         **kwargs: Any,
     ) -> None:
@@ -77,6 +79,7 @@ class PublishManifest(RegistryStep):
         self.store = store
         self.layout = layout
         self.holder = holder
+        self.claim = claim
         self.attachments = attachments
 
     async def work(self) -> int:
@@ -130,7 +133,7 @@ class PublishManifest(RegistryStep):
         if connector:
             holder = self.holder or Holder(self.master.name, f"minios on {platform.node()}")
             with connector() as connection:
-                yield RegistryTarget(connection, store, holder, cancelled=self.cancelled)
+                yield RegistryTarget(connection, store, holder, self.claim, self.cancelled)
         elif self.layout:
             yield LayoutTarget(Layout(self.layout), store)
         else:

@@ -24,7 +24,7 @@ from minios_steps.core.release_registry import RegistryTarget
 from minios_steps.core.staging import Staged, stage_candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from minios_steps.core.cell_result import CellResult
@@ -41,7 +41,7 @@ HOLDER = Holder("this-state-folder", "minios on this machine")
 class RegistryHouse:
     """A project whose releases go to a registry at `host`.
 
-    `more` are lines of `destination`; `carry_over` of the policy.
+    `more` are lines of `destination`; `carry_over` of the policy; `title` is in all that is made.
     """
 
     def __init__(
@@ -51,13 +51,15 @@ class RegistryHouse:
         *,
         more: str = "",
         carry_over: bool = False,
-        changes: Mapping[str, str | None] | None = None,
+        title: str = "tiny",
         patience: Any = FAST,
     ) -> None:
         text = MINIOS + f"destination:\n  kind: registry\n  repository: {host}/{REPOSITORY}\n{more}"
         if carry_over:
             text = text.replace("policy:", "policy:\n  carry_over: true")
-        self.project = make_project(folder / "config", {"minios.yaml": text, **(changes or {})})
+        self.project = make_project(
+            folder / "config", {"minios.yaml": text.replace("title: tiny", f"title: {title}")}
+        )
         self.store = CandidateStore(folder / "store")
         self.patience = patience
         self.said: list[str] = []

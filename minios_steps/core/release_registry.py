@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minios_steps.core.cancel import never
@@ -11,7 +11,7 @@ from minios_steps.core.errors import ImageError, PolicyError, TagMovedError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.model import RawManifest
 from minios_steps.core.oci.verify import LAYER_LIMIT
-from minios_steps.core.registry.claim import Claim, Holder, Times, claimed
+from minios_steps.core.registry.claim import DEFAULT_TIMES, Claim, Holder, Times, claimed
 from minios_steps.core.tags import render
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RegistryTarget:
     connection: Connection
     local: CandidateStore
     holder: Holder
-    times: Times = field(default_factory=Times)
+    times: Times = DEFAULT_TIMES
     cancelled: Callable[[], bool] = never
 
     @property

@@ -69,6 +69,9 @@ class Times:
     lease: float = LEASE_SECONDS
 
 
+DEFAULT_TIMES = Times()
+
+
 @dataclass(frozen=True)
 class _Note:
     """What a claim says; times are seconds since 1970 by its writer's clock."""
