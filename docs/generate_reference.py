@@ -23,7 +23,9 @@ from minios_steps.core.config.arch import Arch
 from minios_steps.core.config.minios import Minios
 from minios_steps.core.config.sources import Sources
 from minios_steps.core.config.workers import Workers
+from minios_steps.core.records import RECORD_TYPE, CellOutcome, ReleaseRecord, Trigger
 from minios_steps.core.release import ReleaseReport
+from minios_steps.registry_step import RegistryStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +51,9 @@ ENVIRONMENT = (
         "`master.cfg`",
         "the OCI layout to write; else `destination.path` beside the state folder",
     ),
+    ("MINIOS_REGISTRY", "`master.cfg`", "`HOST[:PORT]/REPO` to release into; else as `destination` says"),
+    ("MINIOS_PLAIN_HTTP", "`master.cfg`", "1: that registry speaks http"),
+    ("DOCKER_CONFIG", "registries", "the folder of `docker login`'s `config.json`; else `.docker` at home"),
     ("MINIOS_WEB_PORT", "`master.cfg`", "the web port; 0 or nothing: as `web.port` says"),
     ("MINIOS_BASEDIR", "`buildbot.tac`", "the master's base folder; set by `minios`"),
     ("MINIOS_LIFELINE", "`master.cfg`", "1: stop with the command that started the master; set by `minios`"),
@@ -73,17 +78,17 @@ REASONS = {
     "pytest": "runs the tests",
     "pytest-timeout": "a test that hangs fails",
     "pyyaml": "reads the configuration files",
-    "requests": "downloads; the command line's questions to the master",
+    "requests": "registries; downloads; the command line's questions to the master",
     "rich": "tables and the live display",
     "ruff": "format and style",
     "setuptools": "builds what the tests of an installation install",
-    "tenacity": "asks again: mirrors and the master",
+    "tenacity": "asks again: mirrors, registries and the master",
     "twisted": "what Buildbot runs on: threads, periodic checks and standard input, used directly",
     "typer": "the command line",
     "types-docker": "types for mypy",
     "types-pyyaml": "types for mypy",
     "types-requests": "types for mypy",
-    "urllib3": "tells apart how a download failed, below requests",
+    "urllib3": "tells apart how a download or upload failed, below requests",
 }
 """Why each dependency is there, by its name in lower case."""
 
@@ -96,6 +101,7 @@ def reference() -> str:
         "Outcomes": _outcomes,
         "Configuration": _configuration,
         "Steps": _steps,
+        "Release records": _records,
         "Annotations": _annotations,
         "Environment": _environment,
         "Dependencies": _dependencies,
@@ -177,8 +183,21 @@ def _steps() -> Iterator[str]:
         summary, *paragraphs = re.split(r"\n\n+", inspect.getdoc(step) or "")
         yield f"### `{name}`"
         yield prose(summary)
-        yield from table(("Argument", "Meaning"), arguments(step))
+        shared = arguments(RegistryStep) if issubclass(step, RegistryStep) else []
+        yield from table(("Argument", "Meaning"), [*arguments(step), *shared])
         yield from (prose(text) for text in paragraphs if not text.startswith("Args:"))
+
+
+def _records() -> Iterator[str]:
+    yield (
+        f"An OCI artifact of the type `{RECORD_TYPE}`, whose subject is the index; its one blob is JSON."
+        " Readers pass over what they do not know."
+    )
+    yield from table(("Field", "Meaning"), arguments(ReleaseRecord))
+    yield "`trigger` has:"
+    yield from table(("Field", "Meaning"), arguments(Trigger))
+    yield "Each of `cells` has:"
+    yield from table(("Field", "Meaning"), arguments(CellOutcome))
 
 
 def _annotations() -> Iterator[str]:

@@ -44,8 +44,7 @@ class PublishManifest(RegistryStep):
         version: the release.
         variant: `static` or `dynamic`.
         store: the candidate store's folder.
-        layout: the OCI image layout to publish into; not with a `registry`.
-        registry: the registry to publish into.
+        layout: the OCI image layout to publish into, where there is no `registry`.
         holder: who claims to move a registry's tags; by default this master by its name.
         claim: how long to wait for other masters, and how long they wait for this one.
         attachments: makes what is attached to index and images before the tags move.

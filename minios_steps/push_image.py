@@ -29,8 +29,8 @@ class PushImage(RegistryStep):
         arch: the arch's name.
         version: the release; may be a renderable.
         variant: `static` or `dynamic`; may be a renderable.
-        registry: where its arch's staging repository is; without one the store is all.
 
+    With a `registry` it goes on to the arch's staging repository; without one the store is all.
     Idempotent: blobs that are there are not written or sent again. A candidate that was
     `reused` is in the store already; it is sent where staging does not have it any more.
     Sets the property `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.

@@ -7,11 +7,10 @@ index and its referrers knows where it came from, without this project's master.
 from __future__ import annotations
 
 import json
-from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import annotations as keys
@@ -31,7 +30,7 @@ Action = Literal["release", "partial", "retag", "rollback"]
 _CONFIG = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True)
 class Trigger:
     """Who asked for it; each is empty where it is not known.
 
@@ -42,13 +41,15 @@ class Trigger:
         build: the URL of the build, which may be gone by now.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
     owner: str = ""
     reason: str = ""
     scheduler: str = ""
     build: str = ""
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True)
 class CellOutcome:
     """What came of one cell.
 
@@ -63,6 +64,8 @@ class CellOutcome:
         inputs: what went into the key (`CellInputs.as_json`); empty when it is not known.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
     arch: str
     outcome: str
     reason: str = ""
@@ -73,7 +76,7 @@ class CellOutcome:
     inputs: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True)
 class ReleaseRecord:
     """What is kept of one release.
 
@@ -93,6 +96,8 @@ class ReleaseRecord:
         left_out: the arches that the index lacks, each with the reason in one word.
         schema: of this mapping.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     action: Action
     version: str
