@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from buildbot.config.errors import ConfigErrors, capture_config_errors
 from buildbot.config.master import FileLoader
-from configbed import ROOT, X86_64, changed, write_config
+from configbed import MINIOS, ROOT, X86_64, changed, write_config
 from minios_master import configurator as module
 from minios_master.configurator import MATRIX, MiniosConfigurator
 from minios_master.destination import Place
@@ -200,3 +200,43 @@ def test_arch_that_is_named_much_like_one_is_fine(tmp_path: Path) -> None:
     project = load_project(write_config(tmp_path / "config", changes))
     place = Place(tmp_path / "out", None)
     assert arch_factory(project, project.arches["localx"], Settings(tmp_path, tmp_path), place, None)
+
+
+def test_secrets_are_files_of_the_state_folder(tmp_path: Path) -> None:
+    config, state = write_config(tmp_path / "config"), tmp_path / "state"
+    [provider] = configure(config, state)["secretsProviders"]
+    assert (state / "secrets").stat().st_mode & 0o777 == 0o700
+    (state / "secrets" / "door").write_text("open sesame\n", "utf-8")
+    (state / "secrets" / "door").chmod(0o600)
+    provider.reconfigService(str(state / "secrets"))
+    assert provider.get("door") == "open sesame"
+
+
+def test_secret_that_others_may_read(tmp_path: Path) -> None:
+    (tmp_path / "state" / "secrets").mkdir(parents=True)
+    (tmp_path / "state" / "secrets" / "door").write_text("open sesame", "utf-8")
+    (tmp_path / "state" / "secrets" / "door").chmod(0o644)
+    with capture_config_errors() as errors:
+        configure(write_config(tmp_path / "config"), tmp_path / "state")
+    assert any("Permissions 0o644 on file door are too open" in text for text in errors.errors)
+
+
+def test_a_registry_as_destination(tmp_path: Path) -> None:
+    destination = """\
+destination:
+  kind: registry
+  repository: registry.example/team/app
+  username: ci
+  password_secret: door
+"""
+    config = write_config(tmp_path / "config", {"minios.yaml": MINIOS + destination})
+    builders = by_name(configure(config, tmp_path / "state")["builders"])
+    push = builders["x86_64"].factory.steps[-1].buildStep()
+    assert (push.registry.host, push.registry_root) == ("registry.example", config)
+    assert repr(push.password) == "Secret(door)"
+    assert push.doStepIf is True, "a reused candidate may be gone from staging"
+    publish = builders["matrix"].factory.steps[0].buildStep().publish("1.38.0", "static")
+    assert publish.registry == push.registry
+    assert publish.layout is None
+    assert publish.holder.id == (tmp_path / "state" / "identity").read_text("ascii").strip()
+    assert [lock.lockid.name for lock in publish.locks] == ["publish registry.example/team/app"]
