@@ -33,7 +33,10 @@ def test_config_says_what_image_spec_asks_for(tmp_path: Path) -> None:
         "config": {
             "Cmd": ["/bin/sh"],
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-            "Labels": {"org.opencontainers.image.title": "tiny"},
+            "Labels": {
+                "org.opencontainers.image.title": "tiny",
+                "org.opencontainers.image.version": "1.38.0",
+            },
         },
         "history": [
             {
