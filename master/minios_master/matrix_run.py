@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,8 @@ class MatrixRun:
                     arches=list(choices.arches),
                     jobs=choices.jobs,
                     force_rebuild=choices.force,
+                    # Nobody logs in: this is all that a release's record can tell of who asked.
+                    reason=f"minios matrix, by {getpass.getuser()}",
                 )
             self._follow()
             told = self._api.properties(self._build)

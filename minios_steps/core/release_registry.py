@@ -78,11 +78,15 @@ class RegistryTarget:
         for image in release.images:
             self._bring(store, image)
         store.put_manifest(release.index.raw, release.index.media_type)
-        for artifact in release.artifacts:
-            artifact.attach_to(store)
         with ExitStack() as stack:
+            claim = None
             if release.to_move:
                 claim = stack.enter_context(claimed(store, self.holder, self.times, self.cancelled))
+                self._check_unmoved(store, release, release.to_move, ())
+            # Not before: a record would tell of tags that somebody else had moved by then.
+            for artifact in release.artifacts:
+                artifact.attach_to(store)
+            if claim:
                 self._move(store, release, claim)
             self._read_back(store, release)
         return bool(release.to_move)
@@ -124,7 +128,6 @@ class RegistryTarget:
 
     def _move(self, store: RegistryStore, release: Release, claim: Claim) -> None:
         """Move the tags, each only from where it was when the release was decided."""
-        self._check_unmoved(store, release, release.to_move, ())
         for number, tag in enumerate(release.to_move):
             claim.check()
             self._check_unmoved(store, release, [tag], release.to_move[:number])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ def test_run_to_the_end(master: FakeMaster) -> None:
         "arches": ["x86_64", "sw64"],
         "jobs": 3,
         "force_rebuild": True,
+        "reason": f"minios matrix, by {getpass.getuser()}",
     }
 
 
