@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ class MatrixRun:
                     jobs=choices.jobs,
                     force_rebuild=choices.force,
                     # Nobody logs in: this is all that a release's record can tell of who asked.
-                    reason=f"minios matrix, by {getpass.getuser()}",
+                    reason=f"minios matrix, by {_user()}",
                 )
             self._follow()
             told = self._api.properties(self._build)
@@ -126,3 +127,11 @@ class MatrixRun:
             deadline = time.monotonic() + STOP_SECONDS
             while time.monotonic() < deadline and not self._api.request(self._brid)["complete"]:
                 time.sleep(POLL_SECONDS / 5)
+
+
+def _user() -> str:
+    """Who runs this, by name where there is one: containers often have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -105,6 +105,18 @@ def test_json_has_standard_output_for_itself(tmp_path: Path, capsys: pytest.Capt
     assert "x86_64 1.38.0 static  done" in said.err
 
 
+def test_into_a_registry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert minios("--registry", "127.0.0.1:5000/team/app") == 0
+    assert "index dddddddddddd at 127.0.0.1:5000/team/app:1.38.0" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert minios("--registry", "127.0.0.1:5000/team/app", "--out", "here") == 2
+    assert "releases go to one of them" in capsys.readouterr().err
+    assert not (tmp_path / ".state").exists()
+
+
 def test_wrong_words_start_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert minios("--arch", "vax") == 2
     assert capsys.readouterr().err.startswith("minios: unknown arch 'vax'")
@@ -239,3 +251,14 @@ def test_exit_code(cells: list[Any], releases: list[Any], code: int, tmp_path: P
     project = load_project(tmp_path / "config")
     assert exit_code(project, Outcome(tuple(cells), tuple(releases), 1.0, "")) == code
     assert all(one["version"] in (VERSION, "1.35.0") for one in cells)
+
+
+def test_running_master_releases_elsewhere(
+    up: Callable[..., EmbeddedMaster], capsys: pytest.CaptureFixture[str]
+) -> None:
+    up(out=None, registry="127.0.0.1:5000/team/app")
+    assert minios() == 0
+    assert "at 127.0.0.1:5000/team/app:1.38.0" in capsys.readouterr().out
+    assert minios("--registry", "127.0.0.1:5000/other") == 2
+    said = capsys.readouterr().err
+    assert "the running master writes to 127.0.0.1:5000/team/app, not to 127.0.0.1:5000/other" in said
