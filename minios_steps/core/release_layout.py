@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.layout_store import LayoutStore
+from minios_steps.core.records import find_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,5 +67,17 @@ class LayoutTarget:
         for tag in release.tags:
             if tag not in found or self.layout.read(found[tag].digest) != release.index.raw:
                 raise ImageError(f"{self.store.name}: tag {tag!r} does not read back as it was written")
-        self.layout.collect()
+        self.layout.collect(self._before())
         return changed
+
+    def _before(self) -> tuple[Descriptor, ...]:
+        """What the tags pointed at before, where it is still whole: one step back stays possible."""
+        found = []
+        for tag, descriptor in self.layout.tags().items():
+            with suppress(ImageError):
+                for record in find_records(self.store, descriptor.digest)[:1]:
+                    if tag in record.previous:
+                        before = self.store.manifest(Digest.parse(record.previous[tag])).descriptor
+                        self.layout.closure(before)
+                        found.append(before)
+        return tuple(dict.fromkeys(found))

@@ -23,6 +23,8 @@ from minios_steps.core.cell_result import CellResult
 from minios_steps.core.entry import Entry
 from minios_steps.core.oci import annotations as keys
 from minios_steps.core.oci.index import parse_index
+from minios_steps.core.oci.layout_store import LayoutStore
+from minios_steps.core.records import find_records
 from minios_steps.core.release import ReleaseReport
 
 if TYPE_CHECKING:
@@ -82,15 +84,23 @@ class TestFullRun:
         assert house.snapshot() == before
         assert {result.outcome for result in final.values()} == {"reused"}
 
-    def test_superseded_images_are_removed(self, house: House) -> None:
-        house.publish(house.good(*ALL))
-        count = len(house.snapshot())
-        newer = put_candidate(house.store, house.project, cell(), identity="gcc version 13.1.0\n")
-        results = [CellResult.built(cell(), newer.as_json()), *house.good("aarch64", "sw64")]
-        report, _ = house.publish(results)
-        assert report.outcome == "released"
-        assert len(house.snapshot()) == count
-        assert newer.descriptor.digest in {entry.digest for entry in house.index("latest").entries}
+    def test_one_step_back_stays_possible(self, house: House) -> None:
+        indexes = []
+        for compiler in ("12", "13", "14"):
+            made = put_candidate(house.store, house.project, cell(), identity=f"gcc version {compiler}\n")
+            results = [CellResult.built(cell(), made.as_json()), *house.good("aarch64", "sw64")]
+            report, _ = house.publish(results)
+            assert report.outcome == "released"
+            indexes.append(house.layout.tags()["latest"])
+            assert made.descriptor.digest in {entry.digest for entry in house.index("latest").entries}
+        first, second, third = indexes
+        assert house.layout.tags()["latest"] == third
+        house.layout.check(second)
+        assert not house.layout.has_blob(first.digest)
+        store = LayoutStore(house.layout)
+        assert len(find_records(store, second.digest)) == 1
+        assert find_records(store, third.digest)[0].previous["latest"] == str(second.digest)
+        assert store.referrers(first.digest) == ()
 
     def test_optional_arch_failed(self, house: House) -> None:
         report, final = house.publish([*house.good(*REQUIRED), failed("sw64")])
