@@ -1,9 +1,8 @@
-"""`minios matrix` into a real registry behind a password: released, unchanged, mended."""
+"""`minios matrix` into a real registry behind a password: released, then unchanged."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ def skopeo(*words: str) -> str:
     ).stdout
 
 
-def test_matrix(config_copy: Any, minios: Any, registry: RealRegistry, tmp_path: Path) -> None:
+def test_matrix(config_copy: Any, minios: Any, registry: RealRegistry) -> None:
     config = config_copy(tiny=True, arches={"x86_64": "required"})
     text = (config / "minios.yaml").read_text("utf-8")
     layout = "destination:\n  kind: layout\n  path: out/minios\n"
@@ -56,13 +55,16 @@ def test_matrix(config_copy: Any, minios: Any, registry: RealRegistry, tmp_path:
     (config / "minios.yaml").write_text(text.replace(layout, destination), "utf-8")
     one = minios(config)
 
-    # The secret is not there: nothing is released, and it says what to do.
-    told = run(one, code=1)
-    assert "the master has no secret 'door'" in json.dumps(told)
+    # A wrong password: the registry's own words.
     secret = one.state / "secrets" / "door"
-    secret.write_text(PASSWORD + "\n", "utf-8")
+    secret.parent.mkdir(parents=True)
+    secret.write_text("wrong\n", "utf-8")
     secret.chmod(0o600)
+    told = run(one, code=1)
+    assert "401 Unauthorized" in told["cells"][0]["reason"]
+    assert f"check the user name, the password and what {USER} may do" in told["cells"][0]["reason"]
 
+    secret.write_text(f"{PASSWORD}\n", "utf-8")
     told = run(one)
     (release,) = told["releases"]
     place = f"{registry.host}/{REPOSITORY}"
@@ -80,20 +82,8 @@ def test_matrix(config_copy: Any, minios: Any, registry: RealRegistry, tmp_path:
     assert told["cells"][0]["outcome"] == "reused"
     assert registry.asked(*WRITES)[before:] == []
 
-    # The staging repository was cleaned up: the reused candidate is sent there again.
-    shutil.rmtree(tmp_path / "registry/data/docker/registry/v2/repositories/team/minios/x86_64")
-    assert run(one)["releases"][0]["outcome"] == "unchanged"
-    assert json.loads(skopeo("inspect", "--raw", candidate))["layers"]
-
     # The password is where it was put, and nowhere else.
     found = [
         path for path in one.state.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()
     ]
     assert found == [secret]
-
-    # A wrong one: the registry's own words, and the release stays.
-    secret.write_text("wrong\n", "utf-8")
-    told = run(one, code=1)
-    assert "401 Unauthorized" in told["cells"][0]["reason"]
-    assert f"check the user name, the password and what {USER} may do" in told["cells"][0]["reason"]
-    assert skopeo("inspect", "--raw", f"docker://{place}:latest") == raw
