@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+import typer
 import typer.main
 from code_facts import arguments, constants, key_rows, literal, option_text, prose, table
 from minios_master.cli.main import build_app
@@ -61,7 +62,13 @@ ENVIRONMENT = (
     ("NO_COLOR", "`minios`", "anything: no colours"),
     ("HTTPS_PROXY", "downloads", "a proxy; `HTTP_PROXY` and `NO_PROXY` as usual"),
     ("REQUESTS_CA_BUNDLE", "downloads", "a file with the authorities to trust"),
-    ("DOCKER_HOST", "`minios doctor`", "where the Docker engine is that it looks for"),
+    ("DOCKER_HOST", "`minios doctor`, `minios matrix --load`", "where the Docker engine is"),
+    (
+        "DOCKER_CONFIG",
+        "`minios`",
+        "the folder of `config.json`, where `docker login` left credentials; else `~/.docker`",
+    ),
+    ("TMPDIR", "`minios release copy`", "where a blob is kept on its way from a registry"),
     ("PYTHON", "`make`, `bootstrap.sh`", "the interpreter that `.venv` is made with"),
     ("CI", "`make test`", "anything: a missing tool fails the tests that need it instead of skipping them"),
 )
@@ -71,7 +78,7 @@ REASONS = {
     "buildbot": "the master: builders, schedulers, steps",
     "buildbot-worker": "the workers inside the master's process",
     "buildbot-www": "the web interface",
-    "docker": "`minios doctor` looks for an engine",
+    "docker": "`minios doctor` looks for an engine, `minios matrix --load` fills it",
     "mypy": "types, strict",
     "pydantic": "checks the configuration key by key",
     "pyelftools": "reads ELF headers",
@@ -121,14 +128,24 @@ def _commands() -> Iterator[str]:
     yield "Options of every command, before or after its name; `-h` and `--help` show them all:"
     shown = [option for option in common.values() if option.name != "help"]
     yield from table(("Option", "Meaning"), [(f"`{option_text(o, Path)}`", o.help) for o in shown])
-    for info in app.registered_commands:
+    for words, info, command in _each(app, group):
         hints = get_type_hints(info.callback)
-        own = [option for option in group.commands[info.name].params if option.name not in common]
+        own = [option for option in command.params if option.name not in common]
         rows = [(f"`{option_text(option, hints[option.name])}`", option.help) for option in own]
-        words = [info.name, *(o.metavar for o in own if o.param_type_name == "argument")]
-        yield f"### `minios {' '.join(words)}`"
+        shape = [*words, *(o.metavar for o in own if o.param_type_name == "argument")]
+        yield f"### `minios {' '.join(shape)}`"
         yield prose(inspect.getdoc(info.callback) or "")
         yield from table(("Option", "Meaning"), rows)
+
+
+def _each(app: typer.Typer, group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any, Any]]:
+    """Every command with its words, typer's record of it and click's command; groups' ones last."""
+    for info in app.registered_commands:
+        yield (*before, info.name), info, group.commands[info.name]
+    for info in app.registered_groups:
+        if info.typer_instance and info.name:
+            inner = group.commands[info.name]
+            yield from _each(info.typer_instance, inner, (*before, info.name))
 
 
 def _exit_codes() -> Iterator[str]:

@@ -230,6 +230,9 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(404, "BLOB_UPLOAD_UNKNOWN")
         elif self.command == "GET":
             self.answer(204, self.at(repo, upload))
+        elif self.command == "DELETE":
+            del bed.uploads[upload]
+            self.answer(204)
         else:
             bed.uploads[upload] += self.body()
             if self.command == "PATCH":

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.errors import ConfigError
+from minios_steps.core.oci.layout import Layout
+from minios_steps.core.oci.layout_store import LayoutStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from minios_steps.core.config.project import Project
+    from minios_steps.core.oci.store import ImageStore
 
     from .settings import Settings
 
@@ -72,6 +77,36 @@ def settled(settings: Settings, place: Place) -> Settings:
         return dataclasses.replace(settings, out=place.layout)
     found = place.registry
     return dataclasses.replace(settings, registry=found.repository, plain_http=found.plain_http)
+
+
+@contextmanager
+def released_store(place: Place, project: Project, settings: Settings) -> Iterator[ImageStore]:
+    """Open what releases were written to, to read them.
+
+    Args:
+        place: as `place_of` gives it.
+        project: its folder is what a file of authorities is relative to.
+        settings: their secrets have a registry's password.
+
+    Raises:
+        MiniosError: the password or the authorities cannot be read.
+    """
+    if place.registry is None:
+        yield LayoutStore(Layout(place.layout or Path()))
+        return
+    # Layouts do without, and it takes a while to import.
+    from minios_steps.core.registry.connect import connect  # noqa: PLC0415
+
+    password = _password(settings.secrets / place.registry.password_secret) if place.registry.username else ""
+    with connect(place.registry, project.root, password=password) as connection:
+        yield connection.release
+
+
+def _password(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"the registry's password: {path} cannot be read: {error.strerror}") from error
 
 
 def _registry(configured: object, repository: str, *, plain_http: bool) -> RegistryDestination:

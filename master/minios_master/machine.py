@@ -141,22 +141,6 @@ def install(packages: Iterable[str]) -> None:
     raise MiniosError("apt-get could not install everything", hint=line)
 
 
-def docker_engine() -> str:
-    """The version of a Docker engine that answers within 3 s; empty when there is none."""
-    # Slow to import, and only `doctor` wants to know.
-    import docker  # noqa: PLC0415
-    import requests  # noqa: PLC0415
-
-    try:
-        client = docker.from_env(timeout=3)
-        try:
-            return str(client.version().get("Version", ""))[:64]
-        finally:
-            client.close()
-    except (docker.errors.DockerException, requests.RequestException, OSError):
-        return ""
-
-
 def _compiles(arch: Arch, uname: str) -> bool:
     return not _compiler_problem(arch, uname)
 

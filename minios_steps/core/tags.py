@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from minios_steps.core.config.base import Variant
     from minios_steps.core.config.minios import Minios
     from minios_steps.core.version import Version
+
+_FIELDS = {"version": r"\d+\.\d+\.\d+", "minor": r"\d+\.\d+", "major": r"\d+"}
 
 
 def render(pattern: str, version: Version) -> str:
@@ -38,6 +42,13 @@ def release_tags(
         if max(other for other in versions if render(pattern, other) == tag) == version:
             tags[tag] = None
     return tuple(tags)
+
+
+def fits(pattern: str, tag: str) -> bool:
+    """Whether some version gives a tag this pattern."""
+    parts = string.Formatter().parse(pattern)
+    form = "".join(re.escape(text) + (_FIELDS[name] if name else "") for text, name, _, _ in parts)
+    return bool(re.fullmatch(form, tag, re.ASCII))
 
 
 def _breadth(pattern: str) -> int:

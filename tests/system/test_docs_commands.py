@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from registryrig import RealRegistry
+
 PROGRAMS = {"buildbot", "echo", "export", "grep", "install", "ln", "minios", "mkdir", "rm", "skopeo"}
 """What is really run. Anything else needs a line here, or below."""
 
@@ -29,8 +31,11 @@ NOT_RUN = {
     "minios matrix --registry 127.0.0.1:5000/team/minios": "test_matrix_registry.py has a registry for it",
 }
 
-EXITS: dict[str, int] = {}
+EXITS: dict[str, int] = {"minios release rollback docker://127.0.0.1:5000/team/minios:stable": 2}
 """Commands that are documented to end with another exit code than 0."""
+
+REGISTRY = "127.0.0.1:5000"
+"""The documents' registry; the test's own has a free port."""
 
 ROLES = {"aarch64": "required", "sw64": "optional"}
 """Each arch costs a build, and this one is named in commands."""
@@ -41,8 +46,9 @@ NEEDED = ("skopeo", "aarch64-linux-gnu-gcc", "s390x-linux-gnu-gcc", "qemu-s390x-
 class Sandbox:
     """A folder like a checkout that was made ready, with a small BusyBox to build."""
 
-    def __init__(self, folder: Path, tarball: Path, state: Path) -> None:
+    def __init__(self, folder: Path, tarball: Path, state: Path, registry: RealRegistry) -> None:
         self.folder = folder
+        self.registry = registry
         self.config = copy_config(folder / "config", tarball, tiny=True, arches=ROLES)
         shutil.copytree(ROOT / "master", folder / "master", ignore=shutil.ignore_patterns("minios_master"))
         # What one document builds, another one reuses.
@@ -62,7 +68,7 @@ class Sandbox:
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a line as a shell does."""
-        return self._run("bash", "-o", "pipefail", "-c", command)
+        return self._run("bash", "-o", "pipefail", "-c", command.replace(REGISTRY, self.registry.host))
 
     def python(self, program: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program."""
@@ -89,11 +95,15 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sandbox(
-    tmp_path: Path, state: Path, tarballs: Callable[[str], Path], need: Callable[..., None]
+    tmp_path: Path,
+    state: Path,
+    tarballs: Callable[[str], Path],
+    need: Callable[..., None],
+    registry: RealRegistry,
 ) -> Iterator[Sandbox]:
     """A sandbox; masters that a document left running are stopped."""
     need(*NEEDED)
-    made = Sandbox(tmp_path, tarballs("1.38.0"), state)
+    made = Sandbox(tmp_path, tarballs("1.38.0"), state, registry)
     yield made
     if (state / "run.json").exists():
         made.run("minios down")

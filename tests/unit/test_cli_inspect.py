@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from minios_master.cli.inspect import split_reference
 from minios_master.cli.main import run
 
 from minios_steps.core.digest import Digest
+from minios_steps.core.oci.artifact import Part, build_artifact
 from minios_steps.core.oci.index import build_index
 from minios_steps.core.oci.layout import Layout
+from minios_steps.core.oci.layout_store import LayoutStore
 from minios_steps.core.oci.media import CONFIG, LAYER, MANIFEST
 from minios_steps.core.oci.model import Descriptor, encode
 from minios_steps.core.platform import Platform
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LAYER_BYTES = b"layer" * 100
 NOTE = "org.example.note"
@@ -116,21 +119,26 @@ def test_damaged_blob_is_one_line(layout: Layout, capsys: pytest.CaptureFixture[
     assert "Traceback" not in said.err
 
 
-@pytest.mark.parametrize(
-    ("text", "folder", "tag"),
-    [
-        ("oci:out/minios:latest", "out/minios", "latest"),
-        ("out/minios:1.38.0", "out/minios", "1.38.0"),
-        ("oci:out/minios", "out/minios", ""),
-        ("out", "out", ""),
-    ],
-)
-def test_references(text: str, folder: str, tag: str) -> None:
-    assert split_reference(text) == (Path(folder), tag)
+def test_what_refers_to_index_and_images(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    index = layout.tags()["latest"]
+    image = layout.tags()["single"]
+    made = []
+    for subject, kind in ((index, "application/x.seal"), (image, "application/x.sbom")):
+        artifact = build_artifact(subject, kind, [Part("text/plain", b"note")])
+        artifact.attach_to(LayoutStore(layout))
+        made.append({"type": kind, "digest": str(Digest.of(artifact.manifest))})
+    found = told(capsys, f"{layout.root}:latest")["tags"]["latest"]
+    assert found["referrers"] == [made[0]]
+    assert [image["referrers"] for image in found["images"]] == [[], [made[1]]]
+    assert inspect(f"{layout.root}:latest") == 0
+    said = capsys.readouterr().out
+    assert f"  referrer application/x.seal: {made[0]['digest']}" in said
+    assert f"linux/s390x referrer application/x.sbom: {made[1]['digest']}" in said
+    assert list(told(capsys, str(layout.root))["tags"]) == ["latest", "single"], "they are no tags"
 
 
-def test_folder_with_a_colon_is_a_folder(tmp_path: Path) -> None:
-    odd = tmp_path / "a:b"
-    odd.mkdir()
-    assert split_reference(str(odd)) == (odd, "")
-    assert split_reference(f"{odd}:tag") == (odd, "tag")
+def test_by_digest(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    digest = str(layout.tags()["latest"].digest)
+    found = told(capsys, f"{layout.root}@{digest}")["tags"]
+    assert list(found) == [digest]
+    assert found[digest]["digest"] == digest

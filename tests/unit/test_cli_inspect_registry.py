@@ -9,10 +9,12 @@ from registrybed import PASSWORD, USER, Bed, basic, serving
 from registryfaults import status
 from selfsigned import make_certificate
 
+from minios_steps.core.oci.artifact import Part, build_artifact
 from minios_steps.core.oci.index import build_index
 from minios_steps.core.oci.media import CONFIG, INDEX, LAYER, MANIFEST
 from minios_steps.core.oci.model import Descriptor, encode
 from minios_steps.core.platform import Platform
+from minios_steps.core.registry.store import RegistryStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +46,20 @@ def fill(bed: Bed) -> None:
         index = build_index([Descriptor(MANIFEST, found.digest, len(manifest), platform)], {})
         repository.put_manifest("latest", index.raw, INDEX)
     bed.seen.clear()
+
+
+def test_what_refers_to_index_and_image(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as bed:
+        fill(bed)
+        with bed.client() as client:
+            store = RegistryStore(client, "team/app")
+            image, index = store.manifest("alone"), store.manifest("latest")
+            for found, kind in ((image, "application/x.sbom"), (index, "application/x.seal")):
+                build_artifact(found.descriptor, kind, [Part("text/plain", b"note")]).attach_to(store)
+        assert inspect(f"docker://{bed.host}/team/app", "--json") == 0
+        told = json.loads(capsys.readouterr().out)["tags"]["latest"]
+        assert [one["type"] for one in told["referrers"]] == ["application/x.seal"]
+        assert [one["type"] for one in told["images"][0]["referrers"]] == ["application/x.sbom"]
 
 
 def inspect(*words: str) -> Any:
@@ -83,7 +99,9 @@ def test_an_authority_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
         bed.fault("GET", "", status(404, "NAME_UNKNOWN"))
         assert inspect(f"docker://{bed.host}/team/app", "--ca", str(certificate)) == 2
         assert "NAME_UNKNOWN: made up" in capsys.readouterr().err
-        assert inspect(f"docker://{bed.host}/team/app") == 2
+        (tmp_path / "other").mkdir()
+        other = make_certificate(tmp_path / "other")
+        assert inspect(f"docker://{bed.host}/team/app", "--ca", str(other)) == 2
         assert "certificate is not trusted" in capsys.readouterr().err
 
 

@@ -31,7 +31,7 @@ class Doctor:
         monkeypatch.setattr(doctor_module, "survey", lambda _project: self.surveys.pop(0))
         monkeypatch.setattr(doctor_module, "install", self.installed.extend)
         monkeypatch.setattr(doctor_module, "install_line", lambda names: names and f"apt {' '.join(names)}")
-        monkeypatch.setattr(doctor_module, "docker_engine", lambda: "")
+        monkeypatch.setattr(doctor_module, "engine_version", lambda: "")
         monkeypatch.setattr(os, "geteuid", lambda: self.user)
 
     def run(self, *words: str) -> Any:

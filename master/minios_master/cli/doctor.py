@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from minios_master.machine import docker_engine, install, install_line, survey
+from minios_master.engine import engine_version
+from minios_master.machine import install, install_line, survey
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import MiniosError
 
@@ -34,7 +35,7 @@ def doctor(
             raise MiniosError("only root can install packages", hint=install_line(found.packages))
         install(found.packages)
         found = survey(project)
-    engine = docker_engine()
+    engine = engine_version()
     if as_json:
         print_json(as_data(found, engine))
     else:

@@ -2,108 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from minios_steps.core.errors import MiniosError
+from minios_steps.core.oci.image import config_platform
 from minios_steps.core.oci.index import parse_index
-from minios_steps.core.oci.layout import Layout
 from minios_steps.core.oci.media import INDEXES
 from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, RawManifest, decode
-from minios_steps.core.platform import Platform
 
-from .output import err_console, out_console, print_json, table
+from .output import out_console, print_json, table
+from .stores import REF, REF_HELP, Access, CaOption, JsonOption, PlainHttpOption, open_place
 
 if TYPE_CHECKING:
-    from minios_steps.core.oci.verify import BlobSource
+    from minios_steps.core.digest import Digest
+    from minios_steps.core.oci.store import ImageStore
 
-_DOCKER = "docker://"
+    from .stores import Place
+
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def inspect(
     ctx: typer.Context,  # noqa: ARG001  # every command has one
-    reference: Annotated[
-        str,
-        typer.Argument(
-            metavar="LAYOUT[:TAG]|docker://REFERENCE",
-            help="An OCI layout: DIR[:TAG] or oci:DIR[:TAG]. "
-            "Or what a registry has: docker://HOST[:PORT]/REPO[:TAG|@DIGEST].",
-        ),
-    ],
-    plain_http: Annotated[bool, typer.Option("--plain-http", help="The registry speaks http.")] = False,
-    ca: Annotated[
-        Path | None, typer.Option("--ca", metavar="FILE", help="Authorities the registry is trusted by.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reference: Annotated[str, typer.Argument(metavar=REF, help=REF_HELP)],
+    plain_http: PlainHttpOption = False,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show the platforms, digests, sizes and annotations of a layout, of a tag, or of a registry's image."""
-    if reference.startswith(_DOCKER):
-        name, told = _from_registry(reference.removeprefix(_DOCKER), plain_http=plain_http, ca=ca)
-        place = {"repository": name}
-    elif plain_http or ca:
-        raise MiniosError("--plain-http and --ca are for registries", hint="give docker://HOST/REPO[:TAG]")
-    else:
-        folder, told = _from_layout(reference)
-        place = {"layout": str(folder)}
+    """Show platforms, digests, sizes, annotations and referrers of a layout, a tag, or a registry's image."""
+    with open_place(reference, Access(plain_http, ca)) as place:
+        told = {name: describe(place.store, found) for name, found in _named(place).items()}
     if as_json:
-        print_json({**place, "tags": told})
+        print_json({place.kind: place.name, "tags": told})
     else:
         _show(told)
 
 
-def _from_layout(reference: str) -> tuple[Path, dict[str, dict[str, Any]]]:
-    """A layout's folder, and its tags as data: one, or all."""
-    folder, tag = split_reference(reference)
-    layout = Layout(folder)
-    if not layout.exists:
-        raise MiniosError(
-            f"{folder}: there is no OCI image layout",
-            hint="give DIR[:TAG] or oci:DIR[:TAG], or docker://HOST/REPO[:TAG]",
-        )
-    tags = layout.tags()
-    if tag and tag not in tags:
-        raise MiniosError(f"{folder}: there is no tag {tag!r} (there are: {', '.join(tags) or 'none'})")
-    return folder, {name: describe(layout, found) for name, found in tags.items() if tag in ("", name)}
+def _named(place: Place) -> dict[str, Descriptor]:
+    """What was named, by its tag or digest: of a layout without either all tags."""
+    store = place.store
+    if place.kind == "layout" and not place.tag and not place.digest:
+        return {tag: store.manifest(tag).descriptor for tag in store.tags()}
+    if place.kind == "layout" and place.tag and store.head(place.tag) is None:
+        known = ", ".join(store.tags()) or "none"
+        raise MiniosError(f"{place.name}: there is no tag {place.tag!r} (there are: {known})")
+    return {str(place.ref): store.manifest(place.ref).descriptor}
 
 
-def _from_registry(text: str, *, plain_http: bool, ca: Path | None) -> tuple[str, dict[str, dict[str, Any]]]:
-    """A repository's name, and what one tag or digest of it is; `latest` when none is given."""
-    # Layouts need neither, and requests costs a fifth of a second.
-    from minios_steps.core.registry.client import Registry  # noqa: PLC0415
-    from minios_steps.core.registry.credentials import docker_credentials  # noqa: PLC0415
-    from minios_steps.core.registry.endpoint import Endpoint  # noqa: PLC0415
-    from minios_steps.core.registry.reference import Reference  # noqa: PLC0415
-    from minios_steps.core.web.patience import Patience  # noqa: PLC0415
-
-    wanted = Reference.parse(text)
-    # Somebody is waiting at the keyboard.
-    patience = Patience(tries=3)
-    endpoint = Endpoint(wanted.registry, plain_http=plain_http, ca=ca, patience=patience)
-    credentials = docker_credentials(wanted.registry, os.environ)
-    with Registry(
-        endpoint, credentials, report=lambda line: err_console().print(line, soft_wrap=True)
-    ) as registry:
-        repository = registry.repository(wanted.repository)
-        found = repository.get_manifest(wanted.digest or wanted.target)
-        descriptor = Descriptor(found.media_type, found.digest, len(found.raw))
-        return wanted.name, {wanted.target: describe(repository, descriptor)}
-
-
-def split_reference(text: str) -> tuple[Path, str]:
-    """A layout's folder and a tag, empty for all, from `[oci:]DIR[:TAG]`."""
-    text = text.removeprefix("oci:")
-    if Path(text).is_dir():
-        return Path(text), ""
-    folder, colon, tag = text.rpartition(":")
-    return (Path(folder), tag) if colon and folder else (Path(text), "")
-
-
-def describe(source: BlobSource, found: Descriptor) -> dict[str, Any]:
+def describe(store: ImageStore, found: Descriptor) -> dict[str, Any]:
     """What a tag points at, as data: an index with its images, or one image.
 
     Sizes are bytes; an image's is that of its manifest, config and compressed layers together.
@@ -113,17 +62,21 @@ def describe(source: BlobSource, found: Descriptor) -> dict[str, Any]:
     """
     about: dict[str, Any] = {"digest": str(found.digest), "media_type": found.media_type}
     if found.media_type not in INDEXES:
-        return {**about, "annotations": {}, "images": [_image(source, found)]}
-    index = parse_index(source.read(found.digest, MANIFEST_LIMIT), str(found.digest))
-    images = [_image(source, entry) for entry in index.entries]
-    return {**about, "annotations": dict(index.annotations), "images": images}
+        return {**about, "annotations": {}, "referrers": [], "images": [_image(store, found)]}
+    index = parse_index(store.read(found.digest, MANIFEST_LIMIT), str(found.digest))
+    return {
+        **about,
+        "annotations": dict(index.annotations),
+        "referrers": _referrers(store, found.digest),
+        "images": [_image(store, entry) for entry in index.entries],
+    }
 
 
-def _image(source: BlobSource, found: Descriptor) -> dict[str, Any]:
-    manifest = RawManifest.parse(source.read(found.digest, MANIFEST_LIMIT), str(found.digest))
+def _image(store: ImageStore, found: Descriptor) -> dict[str, Any]:
+    manifest = RawManifest.parse(store.read(found.digest, MANIFEST_LIMIT), str(found.digest))
     config = manifest.config
-    where = found.platform or _platform(
-        decode(source.read(config.digest, MANIFEST_LIMIT), str(config.digest))
+    where = found.platform or config_platform(
+        decode(store.read(config.digest, MANIFEST_LIMIT), str(config.digest))
     )
     return {
         "platform": str(where),
@@ -132,28 +85,36 @@ def _image(source: BlobSource, found: Descriptor) -> dict[str, Any]:
         "config": str(config.digest),
         "layers": [{"digest": str(layer.digest), "size": layer.size} for layer in manifest.layers],
         "annotations": {**manifest.annotations, **found.annotations},
+        "referrers": _referrers(store, found.digest),
     }
 
 
-def _platform(config: dict[str, Any]) -> Platform:
-    """The platform an image's config says (image-spec, config.md)."""
-    return Platform(*(str(config.get(key, "")) for key in ("os", "architecture", "variant")))
+def _referrers(store: ImageStore, digest: Digest) -> list[dict[str, str]]:
+    """What refers to a manifest: SBOMs, signatures, a release's record."""
+    return [
+        {"type": referrer.artifact_type, "digest": str(referrer.descriptor.digest)}
+        for referrer in store.referrers(digest)
+    ]
 
 
 def _show(told: dict[str, dict[str, Any]]) -> None:
     console = out_console()
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     for tag, about in told.items():
         rows = [(i["platform"], i["digest"], f"{i['size'] / 1e6:.2f} MB") for i in about["images"]]
-        for line in (f"{tag}: {about['digest']}", *_annotations(about["annotations"])):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for line in (f"{tag}: {about['digest']}", *_details(about)):
+            say(line)
         console.print(table(("platform", "digest", "compressed"), rows))
         for image in about["images"]:
-            for line in _annotations(image["annotations"]):
-                console.print(
-                    f"{image['platform']} {line.strip()}", markup=False, highlight=False, soft_wrap=True
-                )
+            for line in _details(image):
+                say(f"{image['platform']} {line.strip()}")
         console.print()
 
 
-def _annotations(found: dict[str, str]) -> list[str]:
-    return [f"  {name}: {_NOT_TEXT.sub('?', value)}" for name, value in sorted(found.items())]
+def _details(about: dict[str, Any]) -> list[str]:
+    notes = [(name, value) for name, value in sorted(about["annotations"].items())]
+    notes += [(f"referrer {one['type']}", one["digest"]) for one in about["referrers"]]
+    return [f"  {_NOT_TEXT.sub('?', name)}: {_NOT_TEXT.sub('?', value)}" for name, value in notes]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minios_master.api import MasterApi, NoAnswerError
-from minios_master.destination import Place, place_of, settled
+from minios_master.destination import Place, place_of, released_store, settled
 from minios_master.detached import attach
 from minios_master.embedded import EmbeddedMaster
+from minios_master.engine import local_engine
 from minios_master.live import LiveDisplay
+from minios_master.loading import Loaded, check_loadable, load_released
 from minios_master.matrix_run import Choices, MatrixRun, Outcome
 from minios_master.settings import Settings
 from minios_master.state_lock import Run, StateLock
@@ -48,6 +50,9 @@ def matrix(
     plain_http: PlainHttpOption = False,
     jobs: Annotated[int, typer.Option(min=0, help="make -j; 0: as configured.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Build even what was built before.")] = False,
+    load: Annotated[
+        bool, typer.Option("--load", help="Put this machine's image into the local Docker engine, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Build the matrix and release one multi-arch image per version and variant."""
@@ -55,7 +60,10 @@ def matrix(
     project = load_project(context.config)
     choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force)
     # Wrong names are found before anything is started.
-    plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
+    plan = plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
+    if load:
+        with local_engine() as engine:
+            check_loadable(engine, project, dict.fromkeys(cell.arch for cell in plan.cells))
     lock = StateLock(context.state)
     running = lock.holder()
     asked = Settings(
@@ -70,11 +78,30 @@ def matrix(
     else:
         outcome = _run(settled(asked, place), project, choices, console)
     code = exit_code(project, outcome)
-    if as_json:
-        print_json({**dataclasses.asdict(outcome), "out": place.target, "exit": code})
-    else:
+    told = {**dataclasses.asdict(outcome), "out": place.target, "exit": code}
+    if not as_json:
         _print_outcome(console, outcome, place)
+    try:
+        if load:
+            told["loaded"] = [one.as_json() for one in _load(project, asked, place, outcome, console)]
+    finally:
+        # What was built is told whatever becomes of the engine.
+        if as_json:
+            print_json(told)
     raise typer.Exit(code)
+
+
+def _load(
+    project: Project, settings: Settings, place: Place, outcome: Outcome, console: Console
+) -> list[Loaded]:
+    """Put what was released into the engine, and say how to run it."""
+    loaded = []
+    with local_engine() as engine, released_store(place, project, settings) as store:
+        for one in load_released(engine, store, project.minios.image.name, outcome.releases):
+            loaded.append(one)
+            console.print(f"{one.platform} is in the Docker engine as {', '.join(one.names)}", soft_wrap=True)
+            console.print(f"run it: {one.run}", soft_wrap=True)
+    return loaded
 
 
 def _run(settings: Settings, project: Project, choices: Choices, console: Console) -> Outcome:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci import media
 from minios_steps.core.oci.model import SCHEMA, Descriptor, encode
+from minios_steps.core.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from minios_steps.core.platform import Platform
     from minios_steps.core.tarball import LayerFile
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -75,6 +75,11 @@ def build_image(
     return Image(
         config, manifest, layer, Descriptor(media.MANIFEST, Digest.of(manifest), len(manifest), platform)
     )
+
+
+def config_platform(config: Mapping[str, Any]) -> Platform:
+    """The platform that an image's config says; of an artifact's config, an empty one."""
+    return Platform(*(str(config.get(key, "")) for key in ("os", "architecture", "variant")))
 
 
 def rfc3339(epoch: int) -> str:

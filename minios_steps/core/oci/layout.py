@@ -72,12 +72,16 @@ class Layout:
         Raises:
             ImageError: `index.json` is missing or malformed.
         """
+        return {tag: found for tag, found in self.all_tags().items() if not is_hidden(tag)}
+
+    def all_tags(self) -> dict[str, Descriptor]:
+        """As `tags`, with those that programs gave, such as the lists of referrers."""
         if not self.exists:
             return {}
         found = {}
         for entry in parse_index(self._index_bytes(), str(self.root / _INDEX)).entries:
             rest = dict(entry.annotations)
-            if (tag := rest.pop(REF_NAME, "")) and not is_hidden(tag):
+            if tag := rest.pop(REF_NAME, ""):
                 found[tag] = dataclasses.replace(entry, annotations=rest)
         return found
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import BLOCK, Digest
 from minios_steps.core.errors import ImageError
-from minios_steps.core.oci import media
 from minios_steps.core.oci.blobs import Blobs
-from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, decode
+from minios_steps.core.oci.model import Descriptor, media_type_of
 from minios_steps.core.oci.referrers import read_referrers
 from minios_steps.core.oci.store import RawResult, Referrer
 
@@ -45,14 +44,14 @@ class LayoutStore:
         """What a tag or a manifest's digest is; None when it is not there."""
         if isinstance(ref, Digest):
             return self.manifest(ref).descriptor if self.layout.has_blob(ref) else None
-        found = self.layout.tags().get(ref)
+        found = self.layout.all_tags().get(ref)
         return Descriptor(found.media_type, found.digest, found.size) if found else None
 
     def manifest(self, ref: str | Digest) -> RawResult:
         """The exact bytes of a manifest or index, by tag or digest."""
         if isinstance(ref, Digest):
             raw = self.layout.read(ref)
-            return RawResult(raw, _media_type(raw, f"{self.layout.root}: {ref}"), ref)
+            return RawResult(raw, media_type_of(raw, f"{self.layout.root}: {ref}"), ref)
         found = self.head(ref)
         if found is None:
             raise ImageError(f"{self.name}: no tag {ref[:140]!r}")
@@ -99,7 +98,7 @@ class LayoutStore:
 
     def put_manifest(self, raw: bytes, media_type: str) -> bool:
         """Make sure a manifest is there, by its digest and under no tag; whether it was written."""
-        if (found := _media_type(raw, f"{self.name}: manifest {Digest.of(raw)}")) != media_type:
+        if (found := media_type_of(raw, f"{self.name}: manifest {Digest.of(raw)}")) != media_type:
             raise ImageError(f"{self.name}: expected {media_type}, the manifest says {found:.80}")
         return self.put_blob(raw, Digest.of(raw))
 
@@ -116,10 +115,3 @@ class LayoutStore:
     def attach(self, raw: bytes) -> bool:
         """Make sure a manifest that names its subject is there and found by `referrers`."""
         return self.layout.publish({}, artifacts=[raw])
-
-
-def _media_type(raw: bytes, what: str) -> str:
-    """What a manifest calls itself, or is by its form: it may leave the type out."""
-    told = decode(raw[:MANIFEST_LIMIT], what)
-    default = media.INDEX if "manifests" in told else media.MANIFEST
-    return str(told.get("mediaType", default))

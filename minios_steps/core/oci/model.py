@@ -129,6 +129,16 @@ def checked_type(told: Mapping[str, Any], allowed: Collection[str], default: str
     return kind
 
 
+def media_type_of(raw: bytes, what: str) -> str:
+    """What a manifest or index calls itself, or is by its form: it may leave the type out.
+
+    Raises:
+        ImageError: it is not a JSON object.
+    """
+    told = decode(raw, what)
+    return str(told.get("mediaType", media.INDEX if "manifests" in told else media.MANIFEST))
+
+
 def texts(told: Mapping[str, Any], what: str, key: str = "annotations") -> dict[str, str]:
     """An optional mapping of texts to texts; raises `ImageError` for anything else."""
     found = told.get(key) or {}

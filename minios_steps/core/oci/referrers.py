@@ -8,7 +8,7 @@ from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
 from minios_steps.core.oci.index import parse_index
-from minios_steps.core.oci.model import SCHEMA, decode, encode
+from minios_steps.core.oci.model import SCHEMA, decode, encode, media_type_of
 from minios_steps.core.oci.store import Referrer
 
 
@@ -61,5 +61,6 @@ def _entry(artifact: bytes) -> dict[str, Any]:
     told = decode(artifact, f"artifact {digest}")
     config = told.get("config")
     kind = told.get("artifactType") or (config.get("mediaType", "") if isinstance(config, dict) else "")
-    entry = {"mediaType": media.MANIFEST, "digest": str(digest), "size": len(artifact), "artifactType": kind}
+    own = media_type_of(artifact, f"artifact {digest}")
+    entry = {"mediaType": own, "digest": str(digest), "size": len(artifact), "artifactType": kind}
     return {**entry, "annotations": told["annotations"]} if told.get("annotations") else entry

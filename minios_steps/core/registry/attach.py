@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci import media
+from minios_steps.core.oci.model import media_type_of
 from minios_steps.core.oci.referrers import subject_of, with_referrer
 from minios_steps.core.oci.tag import referrers_tag
 from minios_steps.core.registry.errors import RegistryError
@@ -18,7 +19,7 @@ _TRIES = 5
 
 
 def ensure_referrer(repository: Repository, raw: bytes) -> bool:
-    """Send an image manifest that names its subject, and list it where the registry does not do so.
+    """Send a manifest that names its subject, and list it where the registry does not do so.
 
     Args:
         repository: has the subject, and the artifact's blobs.
@@ -35,7 +36,8 @@ def ensure_referrer(repository: Repository, raw: bytes) -> bool:
     digest, subject = Digest.of(raw), subject_of(raw)
     if any(one.descriptor.digest == digest for one in repository.referrers(subject)):
         return False
-    if not repository.put_manifest(digest, raw, media.MANIFEST).subject_listed:
+    kind = media_type_of(raw, f"artifact {digest}")
+    if not repository.put_manifest(digest, raw, kind).subject_listed:
         _list(repository, referrers_tag(subject), raw)
     return True
 

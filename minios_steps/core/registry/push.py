@@ -22,14 +22,14 @@ Way = Literal["there", "mounted", "sent"]
 """How a blob came to be in a repository: it already was, or without or with its bytes."""
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,15})", re.ASCII)
-# The repository to mount from may be hidden from this user, or the registry cannot mount.
-_NO_MOUNT = (
+NO_MOUNT = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
 )
+"""The repository to mount from may be hidden from this user, or the registry cannot mount."""
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -109,7 +109,7 @@ class Push:
                     self._go_on_at(response, 0)
                     return False
             except RefusedError as error:
-                if error.status not in _NO_MOUNT:
+                if error.status not in NO_MOUNT:
                     raise
         with self.errand.attempt(self._ask("POST", url, HTTPStatus.ACCEPTED)) as response:
             self._go_on_at(response, 0)

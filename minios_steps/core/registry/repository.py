@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
@@ -18,9 +20,10 @@ from minios_steps.core.registry.errors import RegistryError
 from minios_steps.core.registry.manifests import Put, check_manifest
 from minios_steps.core.registry.payload import opened
 from minios_steps.core.registry.pull import pull_blob
-from minios_steps.core.registry.push import Push, Way
+from minios_steps.core.registry.push import NO_MOUNT, Push, Way
 from minios_steps.core.registry.reference import check_repository, check_tag
 from minios_steps.core.registry.wire import Ask
+from minios_steps.core.web.failures import WebError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +119,34 @@ class Repository:
                 mount_scope=f"repository:{mount_from}:pull",
             )
             return errand.run(push.attempt)
+
+    def mount_blob(self, digest: Digest, mount_from: str) -> bool:
+        """Have the registry take a blob from another of its repositories; whether it did.
+
+        Without the blob's bytes at hand, which `upload_blob` needs in case it does not.
+        """
+        check_repository(mount_from)
+        errand = self._errand(f"blob {digest}")
+        url = f"{self._base}/blobs/uploads/"
+        scopes = (self._push, f"repository:{mount_from}:pull")
+        query = urlencode({"mount": str(digest), "from": mount_from})
+        good = (HTTPStatus.CREATED, HTTPStatus.ACCEPTED, *NO_MOUNT)
+        ask = Ask("POST", f"{url}?{query}", scopes, good, {"Content-Length": "0"}, lambda: b"")
+
+        def work() -> bool:
+            with errand.attempt(ask) as response:
+                if response.status_code == HTTPStatus.CREATED:
+                    check_digest(response, digest, errand.what)
+                    return True
+                location = response.headers.get("Location", "")
+            if response.status_code == HTTPStatus.ACCEPTED and location:
+                # It opened an upload instead, which nobody is going to use.
+                unused = Ask("DELETE", urljoin(response.url, location), (self._push,), tuple(HTTPStatus))
+                with suppress(WebError):
+                    errand.attempt(unused).close()
+            return False
+
+        return errand.run(work)
 
     def head_manifest(self, ref: str | Digest) -> Descriptor | None:
         """What a tag or digest is: media type, digest and size; None when it is not there."""

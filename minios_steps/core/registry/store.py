@@ -33,12 +33,12 @@ class RegistryStore:
 
     def __init__(self, registry: Registry, repository: str) -> None:
         self.repository = registry.repository(repository)
-        self._host = registry.endpoint.host
+        self.host = registry.endpoint.host
 
     @property
     def name(self) -> str:
         """`HOST[:PORT]/REPOSITORY`."""
-        return f"{self._host}/{self.repository.name}"
+        return f"{self.host}/{self.repository.name}"
 
     def tags(self) -> tuple[str, ...]:
         """Every tag that people gave, sorted."""
