@@ -36,6 +36,10 @@ VersionOption = Annotated[
 VariantOption = Annotated[
     list[str] | None, typer.Option("--variant", help="`static` or `dynamic`; may be repeated.")
 ]
+BackendOption = Annotated[
+    str,
+    typer.Option("--backend", help="What makes the images: `oci` or `docker`; as configured without it."),
+]
 
 
 def matrix(
@@ -48,14 +52,16 @@ def matrix(
     plain_http: PlainHttpOption = False,
     jobs: Annotated[int, typer.Option(min=0, help="make -j; 0: as configured.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Build even what was built before.")] = False,
+    backend: BackendOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Build the matrix and release one multi-arch image per version and variant."""
     context: CliContext = ctx.obj
     project = load_project(context.config)
-    choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force)
+    choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force, backend)
     # Wrong names are found before anything is started.
-    plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
+    chosen = plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
+    project.check_backend(chosen.arches, backend, registry=project.minios.destination.kind == "registry")
     lock = StateLock(context.state)
     running = lock.holder()
     asked = Settings(
