@@ -50,7 +50,7 @@ class PushFromWorker(DockerStep):
     and `docker_labels`.
     """
 
-    name = "push from worker"
+    name = "push-from-worker"
     renderables = ("variant", "password", "worker_password")
 
     def __init__(
@@ -132,14 +132,13 @@ class PushFromWorker(DockerStep):
             labels=self.getProperty("docker_labels"),
             layer=LayerFile.from_json(self.getProperty("layer")),
         )
-        registry = connect(
+        with connect(
             self.destination,
             self.config_root,
             password=str(self.password or ""),
             cancelled=self.cancelled,
             report=report,
-        )
-        with registry:
+        ) as registry:
             pushed = collect(registry.staging(self.arch.name), reference.tag, expected, folder)
         (folder / "manifest.json").write_bytes(pushed.manifest)
         (folder / "config.json").write_bytes(pushed.config)

@@ -40,7 +40,7 @@ class SmokeImage(DockerStep):
     property `docker_names`.
     """
 
-    name = "smoke image"
+    name = "smoke-image"
     renderables = ("check_timeout",)
 
     def __init__(self, *, arch: Arch, check_timeout: Any = 60, **kwargs: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from buildbot.plugins import util
 from buildbot.process.properties import Properties
-from buildbot.process.results import SKIPPED, SUCCESS
+from buildbot.process.results import SKIPPED, SUCCESS, WARNINGS
 from configbed import changed, write_config
 from minios_master.destination import Place
 from minios_master.factories import arch_factory, matrix_factory
@@ -111,4 +111,63 @@ def test_matrix_publishes_into_the_layout(project: Project) -> None:
     assert publish.name == "publish 1.38.0 static"
     assert rendered(matrix.arches) == []
     assert rendered(matrix.arches, arches=["sw64"]) == ["sw64"]
-    assert rendered(matrix.set_properties, force_rebuild=True) == {"jobs": 0, "force_rebuild": True}
+    told = rendered(matrix.set_properties, force_rebuild=True)
+    assert told == {"jobs": 0, "force_rebuild": True, "backend": ""}
+
+
+REGISTRY = """\
+destination:
+  kind: registry
+  repository: registry.example/team/minios
+  workers: {sw64: {username: sw, password_secret: sw-password}}
+"""
+
+
+@pytest.fixture
+def with_registry(tmp_path: Path) -> Project:
+    return load_project(write_config(tmp_path / "registry", {"minios.yaml": MINIOS + REGISTRY}))
+
+
+def test_engine_builds_only_where_there_is_a_registry(project: Project, with_registry: Project) -> None:
+    more = ("smoke-image", "push-from-worker", "remove")
+    assert not set(more) & set(cell_steps(project))
+    steps = cell_steps(with_registry)
+    assert tuple(name for name in steps if name not in more) == PIPELINE
+    names = [*steps]
+    assert names.index("image") < names.index("smoke-image") < names.index("push-from-worker")
+    assert names.index("push-from-worker") < names.index("push") < names.index("remove") == len(names) - 1
+    assert (steps["reuse"].registry, cell_steps(project)["reuse"].registry) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("told", "engine", "last"),
+    [
+        ({"backend": "docker", "docker_names": {}}, True, False),
+        ({"backend": "docker", "docker_names": {"owner": "o", "build": "b"}}, True, True),
+        ({"backend": "docker", "reused": True}, False, False),
+        ({"backend": "oci"}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_engines_steps_are_for_its_images(
+    with_registry: Project,
+    told: dict[str, Any],
+    engine: bool,  # noqa: FBT001
+    last: bool,  # noqa: FBT001
+) -> None:
+    steps = cell_steps(with_registry)
+    for name in ("smoke-image", "push-from-worker", "remove"):
+        step = steps[name]
+        step.getProperty = told.get
+        assert step.doStepIf(step) is (last if name == "remove" else engine)
+        assert step.hideStepIf(SKIPPED, step)
+    # A cell's last word is about its candidate, unless something stays.
+    assert steps["remove"].hideStepIf(SUCCESS, steps["remove"])
+    assert not steps["remove"].hideStepIf(WARNINGS, steps["remove"])
+
+
+def test_each_arch_has_its_own_login(with_registry: Project) -> None:
+    step = cell_steps(with_registry)["push-from-worker"]
+    assert (step.worker_username, step.worker_password.secret_name) == ("sw", "sw-password")
+    other = cell_steps(with_registry, "x86_64")["push-from-worker"]
+    assert (other.worker_username, other.worker_password) == ("", "")
