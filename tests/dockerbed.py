@@ -114,7 +114,9 @@ class EngineCase(RunMasterBase):
         """Start the master; `builders` has the steps of each builder."""
         config = {
             "protocols": {"null": {}},
-            "workers": [worker.LocalWorker(f"local-{name}", max_builds=1) for name in builders],
+            "workers": [
+                worker.LocalWorker(f"local-{name}", max_builds=1, missing_timeout=0) for name in builders
+            ],
             "builders": [
                 util.BuilderConfig(
                     name=name, workernames=[f"local-{name}"], factory=util.BuildFactory(list(made.values()))
