@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from buildbot.process.results import SUCCESS
 
@@ -13,10 +13,11 @@ from minios_steps.core.docker.commands import KEYS, environment
 from minios_steps.core.docker.engine import DockerError
 from minios_steps.core.docker.login import login_config
 from minios_steps.core.docker.pushed import Expected, Pushed, collect
-from minios_steps.core.registry.connect import connect
+from minios_steps.core.errors import MiniosError
 from minios_steps.core.registry.reference import Reference
 from minios_steps.core.tarball import LayerFile
 from minios_steps.docker_step import DockerStep
+from minios_steps.registry_step import RegistryStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.destination import RegistryDestination
     from minios_steps.core.docker.commands import Commands
+    from minios_steps.core.registry.connect import Connection
 
 PUSH_SECONDS = 600
 """How long a push may say nothing."""
 
 
-class PushFromWorker(DockerStep):
+class PushFromWorker(DockerStep, RegistryStep):
     """Push the image from the worker into its arch's staging repository, and take it back from there.
 
     Args:
         arch: the CPU.
         variant: `static` or `dynamic`; may be a renderable.
         command: the image's default command.
-        destination: the registry; its staging repository of the arch is pushed into.
-        config_root: the configuration folder.
-        password: the master's own for the destination, with which it reads; may be a renderable.
+        registry: its staging repository of the arch is pushed into, and read with the master's own login.
         worker_username: whom the worker logs in as; empty for what its own `docker login` left.
-        worker_password: theirs; may be a renderable, such as a secret. It is sent to the worker in a
-            file that only its user can read, and that is gone when the push has ended.
+        worker_password: theirs; a renderable such as `util.Secret("NAME")`, which is rendered when it
+            is needed. It is sent to the worker in a file that only its user can read, and that is gone
+            when the push has ended.
 
     The tag is `cell-` with the start of the cell's key; nothing is ever released by it. Then the
     master fetches what the tag names, and refuses it unless platform, program, cell key, command and
@@ -51,28 +52,24 @@ class PushFromWorker(DockerStep):
     """
 
     name = "push-from-worker"
-    renderables = ("variant", "password", "worker_password")
+    renderables = ("variant",)
 
     def __init__(
         self,
         *,
         arch: Arch,
         variant: Any,
-        destination: RegistryDestination,
-        config_root: Path,
+        registry: RegistryDestination,
         command: Sequence[str] = ("/bin/sh",),
-        password: Any = "",
         worker_username: str = "",
-        worker_password: Any = "",
+        worker_password: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(registry=registry, **kwargs)
+        self.destination = registry
         self.arch = arch
         self.variant = variant
         self.command_line = command
-        self.destination = destination
-        self.config_root = config_root
-        self.password = password
         self.worker_username = worker_username
         self.worker_password = worker_password
 
@@ -85,12 +82,9 @@ class PushFromWorker(DockerStep):
         docker = await self.commands(self.arch.platform.platform)
         await self._push(docker, reference)
         self.tell(f"pushed {reference}; reading it back")
-        told: list[str] = []
-        try:
-            pushed = await self.in_thread(self._collect, reference, key, told.append)
-        finally:
-            if told:
-                await self.addCompleteLog("registry", "\n".join(told) + "\n")
+        # There is a registry, so there is a way to it.
+        connector = cast("Callable[[], Connection]", await self.connector())
+        pushed = await self.in_thread(self._collect, reference, key, connector)
         self.setProperty("image", pushed.descriptor.as_json(), self.name)
         self.setProperty("layer", pushed.layer.as_json(), self.name)
         self.summary = f"{reference} is {pushed.descriptor.digest.short}, the files are those staged"
@@ -114,15 +108,21 @@ class PushFromWorker(DockerStep):
             raise DockerError(f"{problem}: {output.last_line}", hint="may this worker push there?")
 
     async def _lend_password(self, host: str) -> None:
+        try:
+            password = str(await self.build.render(self.worker_password))
+        except KeyError:
+            raise MiniosError(
+                f"the master has no password for {self.worker_username!r}, whom the workers of"
+                f" {self.arch.name} log in as at {host}",
+                hint="put the secret into the folder secrets of the state folder, mode 600, and restart",
+            ) from None
         # The file's own mode is set after it was written, so the folder is closed before.
         output = await self.command(["sh", "-c", f"rm -rf {KEYS} && mkdir -m 700 {KEYS}"], collect=True)
         if output.code:
             raise DockerError(f"the worker cannot make a folder for a password: {output.last_line}")
-        await self.download_text(
-            login_config(host, self.worker_username, str(self.worker_password)), f"{KEYS}/config.json"
-        )
+        await self.download_text(login_config(host, self.worker_username, password), f"{KEYS}/config.json")
 
-    def _collect(self, reference: Reference, key: Digest, report: Callable[[str], None]) -> Pushed:
+    def _collect(self, reference: Reference, key: Digest, connector: Callable[[], Connection]) -> Pushed:
         folder = Path(self.getProperty("cell_dir"))
         expected = Expected(
             arch=self.arch,
@@ -132,14 +132,8 @@ class PushFromWorker(DockerStep):
             labels=self.getProperty("docker_labels"),
             layer=LayerFile.from_json(self.getProperty("layer")),
         )
-        with connect(
-            self.destination,
-            self.config_root,
-            password=str(self.password or ""),
-            cancelled=self.cancelled,
-            report=report,
-        ) as registry:
-            pushed = collect(registry.staging(self.arch.name), reference.tag, expected, folder)
+        with connector() as connection:
+            pushed = collect(connection.staging(self.arch.name), reference.tag, expected, folder)
         (folder / "manifest.json").write_bytes(pushed.manifest)
         (folder / "config.json").write_bytes(pushed.config)
         return pushed

@@ -91,7 +91,7 @@ def destination(host: str, **more: Any) -> RegistryDestination:
 
 
 def engine_steps(
-    folder: Path, arch: Arch, before: MiniosStep, registry: RegistryDestination, **login: str
+    folder: Path, arch: Arch, before: MiniosStep, registry: RegistryDestination, **login: Any
 ) -> dict[str, Any]:
     """The steps of a cell that a Docker engine builds, by name and in order."""
     cell = {"arch": arch, "variant": "static"}
@@ -99,7 +99,7 @@ def engine_steps(
         "before": before,
         "image": steps.BuildImage(**cell, labels=LABELS, backend="docker"),
         "smoke": steps.SmokeImage(arch=arch),
-        "worker": steps.PushFromWorker(**cell, destination=registry, config_root=folder, **login),
+        "worker": steps.PushFromWorker(**cell, registry=registry, **login),
         "push": steps.PushImage(store=folder / "store", arch=arch.name, version="1.38.0", variant="static"),
         "remove": steps.RemoveImage(),
     }

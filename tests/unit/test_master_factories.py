@@ -14,6 +14,7 @@ from minios_master.progress import PIPELINE
 from minios_master.settings import Settings
 from twisted.internet import defer
 
+from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.config.load import load_project
 
 if TYPE_CHECKING:
@@ -115,23 +116,23 @@ def test_matrix_publishes_into_the_layout(project: Project) -> None:
     assert told == {"jobs": 0, "force_rebuild": True, "backend": ""}
 
 
-REGISTRY = """\
-destination:
-  kind: registry
-  repository: registry.example/team/minios
-  workers: {sw64: {username: sw, password_secret: sw-password}}
-"""
+ENGINES = RegistryDestination.model_validate(
+    {
+        "kind": "registry",
+        "repository": "registry.example/team/minios",
+        "workers": {"sw64": {"username": "sw", "password_secret": "sw-password"}},
+    }
+)
 
 
-@pytest.fixture
-def with_registry(tmp_path: Path) -> Project:
-    return load_project(write_config(tmp_path / "registry", {"minios.yaml": MINIOS + REGISTRY}))
+def engine_steps(project: Project, arch: str = "sw64") -> dict[str, Any]:
+    return steps_of(arch_factory(project, project.arches[arch], SETTINGS, Place(None, ENGINES), LOCK))
 
 
-def test_engine_builds_only_where_there_is_a_registry(project: Project, with_registry: Project) -> None:
+def test_engine_builds_only_where_there_is_a_registry(project: Project) -> None:
     more = ("smoke-image", "push-from-worker", "remove")
     assert not set(more) & set(cell_steps(project))
-    steps = cell_steps(with_registry)
+    steps = engine_steps(project)
     assert tuple(name for name in steps if name not in more) == PIPELINE
     names = [*steps]
     assert names.index("image") < names.index("smoke-image") < names.index("push-from-worker")
@@ -150,12 +151,12 @@ def test_engine_builds_only_where_there_is_a_registry(project: Project, with_reg
     ],
 )
 def test_engines_steps_are_for_its_images(
-    with_registry: Project,
+    project: Project,
     told: dict[str, Any],
     engine: bool,  # noqa: FBT001
     last: bool,  # noqa: FBT001
 ) -> None:
-    steps = cell_steps(with_registry)
+    steps = engine_steps(project)
     for name in ("smoke-image", "push-from-worker", "remove"):
         step = steps[name]
         step.getProperty = told.get
@@ -166,8 +167,8 @@ def test_engines_steps_are_for_its_images(
     assert not steps["remove"].hideStepIf(WARNINGS, steps["remove"])
 
 
-def test_each_arch_has_its_own_login(with_registry: Project) -> None:
-    step = cell_steps(with_registry)["push-from-worker"]
+def test_each_arch_has_its_own_login(project: Project) -> None:
+    step = engine_steps(project)["push-from-worker"]
     assert (step.worker_username, step.worker_password.secret_name) == ("sw", "sw-password")
-    other = cell_steps(with_registry, "x86_64")["push-from-worker"]
-    assert (other.worker_username, other.worker_password) == ("", "")
+    other = engine_steps(project, "x86_64")["push-from-worker"]
+    assert (other.worker_username, other.worker_password) == ("", None)

@@ -7,13 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from archbed import make_arch
+from buildbot.plugins import util
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
 from enginebed import DOCKER, WORKDIR, DockerCase, docker, engine, sent
 from pushedbed import LABELS, Rig
 from stepbed import interrupted, shell
 
-from minios_steps import push_from_worker
+from minios_steps import registry_step
 from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.errors import ImageError
 from minios_steps.core.registry.errors import RegistryError
@@ -37,8 +38,8 @@ class PushingFromWorker(DockerCase):
             PushFromWorker(
                 arch=make_arch(),
                 variant="static",
-                destination=RegistryDestination(kind="registry", repository="r.example/team/minios"),
-                config_root=self.folder,
+                registry=RegistryDestination(kind="registry", repository="r.example/team/minios"),
+                registry_root=self.folder,
                 **kwargs,
             ),
             docker_labels=LABELS,
@@ -48,7 +49,7 @@ class PushingFromWorker(DockerCase):
         self.rig = Rig(room)
         self.rig.staged = self.layer
         self.pushed = self.rig.push(self.layer)
-        self.patch(push_from_worker, "connect", self.connect)
+        self.patch(registry_step, "connect", self.connect)
 
     def connect(self, destination: Any, root: Path, **given: Any) -> Any:
         """Stands in for the registry, with what the worker is to have pushed."""
@@ -123,6 +124,13 @@ class PushingFromWorker(DockerCase):
         self.expect_commands(*self.up_to_push(), self.pushing().stderr(f"{denied}\n").exit(1))
         return self.refused(f"cannot push {NAME}: {denied}")
 
+    def test_no_such_secret(self) -> Any:
+        self.push(worker_username="ci", worker_password=util.Secret("nope"))
+        self.expect_commands(*self.up_to_push())
+        return self.refused(
+            "the master has no password for 'ci', whom the workers of aarch64 log in as at r.example"
+        )
+
     def test_no_room_for_a_password(self) -> Any:
         self.push(worker_username="ci", worker_password=PASSWORD)
         *start, make, _ = self.lending()
@@ -149,7 +157,7 @@ class PushingFromWorker(DockerCase):
             report("r.example: no answer; trying again in 1.0 s")
             raise RegistryError("manifest cell-abababababab: connection refused")
 
-        self.patch(push_from_worker, "connect", connect)
+        self.patch(registry_step, "connect", connect)
         self.expect_commands(*self.up_to_push(), self.pushing().exit(0))
         await self.refused("manifest cell-abababababab: connection refused")
         assert "trying again" in self.log_text("registry")

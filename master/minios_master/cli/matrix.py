@@ -61,13 +61,13 @@ def matrix(
     choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force, backend)
     # Wrong names are found before anything is started.
     chosen = plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
-    project.check_backend(chosen.arches, backend, registry=project.minios.destination.kind == "registry")
     lock = StateLock(context.state)
     running = lock.holder()
     asked = Settings(
         context.config, context.state, out and out.resolve(), registry, plain_http, lifeline=True
     )
     place = _place(project, asked, running)
+    project.check_backend(chosen.arches, backend, registry=place.registry is not None)
     # The table is progress, not data: with --json it goes where it cannot mix with the data.
     console = err_console() if as_json else out_console()
     if running is not None and running.kind == "up":
