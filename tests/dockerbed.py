@@ -109,6 +109,8 @@ class EngineCase(RunMasterBase):
     """Builders named after arches, each with a local worker of its own; all are started together."""
 
     timeout = 300
+    folder: Path
+    """Set by a fixture of the test's own."""
 
     async def start(self, builders: dict[str, dict[str, Any]]) -> None:
         """Start the master; `builders` has the steps of each builder."""
@@ -126,7 +128,7 @@ class EngineCase(RunMasterBase):
             "schedulers": [schedulers.ForceScheduler(name="force", builderNames=list(builders))],
             "www": {},
         }
-        await self.setup_master(config, startWorker=False)
+        await self.setup_master(config, startWorker=False, basedir=str(self.folder / "master"))
 
     async def build(self) -> dict[str, dict[str, Any]]:
         """Build with every builder at once; each build with its properties and steps, by builder."""
