@@ -17,15 +17,12 @@ from minios_steps.core.tarball import LayerFile
 from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from minios_steps.core.candidates import CellRecord
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.oci.layout import Layout
 
-APPLETS = ("cat", "chmod", "cut", "dd", "ln", "ls", "mkdir", "printf", "sh", "tar", "tr", "wc")
-SYMBOLS = ("FEATURE_SH_MATH", "FEATURE_SH_MATH_64", "FEATURE_TAR_CREATE", "SHOW_USAGE")
 LABELS = {
     keys.TITLE: "minios",
     keys.DESCRIPTION: "a \"quoted\" $HOME, a back\\slash, a 'tick' and an é",
@@ -37,7 +34,8 @@ class Prebuilt(MiniosStep):
 
     Args:
         layer: the layer.
-        applets: what its BusyBox has.
+        applets: the names its BusyBox has, a line each.
+        config: its `.config`.
         key: the cell's key.
         inputs: what the key is of.
         work_root: the master's scratch folder.
@@ -49,7 +47,8 @@ class Prebuilt(MiniosStep):
         self,
         *,
         layer: LayerFile,
-        applets: Sequence[str],
+        applets: str,
+        config: str,
         key: str,
         inputs: dict[str, Any],
         work_root: Path,
@@ -58,6 +57,7 @@ class Prebuilt(MiniosStep):
         super().__init__(**kwargs)
         self.layer = layer
         self.applets = applets
+        self.config = config
         self.key = key
         self.inputs = inputs
         self.work_root = work_root
@@ -66,8 +66,8 @@ class Prebuilt(MiniosStep):
         folder = self.scratch(self.work_root, fresh=True)
         shutil.copy(self.layer.path, folder / "layer.tar.gz")
         layer = {**self.layer.as_json(), "path": str(folder / "layer.tar.gz")}
-        (folder / "applets.txt").write_text("\n".join(self.applets), "utf-8")
-        (folder / "dot.config").write_text("".join(f"CONFIG_{name}=y\n" for name in SYMBOLS), "utf-8")
+        (folder / "applets.txt").write_text(self.applets, "utf-8")
+        (folder / "dot.config").write_text(self.config, "utf-8")
         for name, value in {
             "layer": layer,
             "cell_key": self.key,
