@@ -22,7 +22,8 @@ class ProbeToolchain(MiniosStep):
             arch's own, else the arch's cross compiler.
 
     Sets the properties `toolchain_identity` (text: what can change the bytes), `cc_prefix`,
-    `cores`, `native` (whether the worker runs the arch itself) and `emulator` (a path).
+    `cores`, `native` (whether the worker runs the arch itself), `emulator` (a path) and `engine`
+    (the version of a Docker engine that answers; empty without one).
     """
 
     name = "probe"
@@ -45,6 +46,7 @@ class ProbeToolchain(MiniosStep):
             "cores": toolchain.cores,
             "native": toolchain.uname in self.arch.uname,
             "emulator": toolchain.emulator,
+            "engine": toolchain.engine,
         }
         for name, value in facts.items():
             self.setProperty(name, value, self.name)

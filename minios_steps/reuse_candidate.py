@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from buildbot.process.results import SUCCESS
 
 from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, cell_inputs
 from minios_steps.core.version import Version
 from minios_steps.step import MiniosStep
@@ -26,16 +27,27 @@ class ReuseCandidate(MiniosStep):
         version: may be a renderable.
         variant: may be a renderable.
         store: the candidate store's folder.
+        backend: `oci` or `docker`; empty for what the configuration says; may be a renderable.
+        registry: whether releases go to one, without which there is no backend `docker`.
 
-    Sets the properties `cell_key` and `cell_inputs`; and, where a candidate was found,
+    Sets the properties `cell_key`, `cell_inputs` and `backend`; and, where a candidate was found,
     `reused` (true) and `candidate` (its record), so that later steps can be skipped.
     """
 
     name = "reuse"
-    renderables = ("version", "variant")
+    renderables = ("version", "variant", "backend")
 
     def __init__(
-        self, *, project: Project, arch: str, version: Any, variant: Any, store: Path, **kwargs: Any
+        self,
+        *,
+        project: Project,
+        arch: str,
+        version: Any,
+        variant: Any,
+        store: Path,
+        backend: Any = "",
+        registry: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.project = project
@@ -43,9 +55,13 @@ class ReuseCandidate(MiniosStep):
         self.version = version
         self.variant = variant
         self.store = store
+        self.backend = backend
+        self.registry = registry
 
     async def work(self) -> int:
         """Compute the key, look it up, explain."""
+        asked = str(self.backend or "")
+        self.project.check_backend([self.arch], asked, registry=self.registry)
         cell = Cell(Version.parse(str(self.version)), self.variant, self.arch)
         inputs = await self.in_thread(
             cell_inputs,
@@ -53,7 +69,9 @@ class ReuseCandidate(MiniosStep):
             cell,
             identity=str(self.getProperty("toolchain_identity")),
             prefix=str(self.getProperty("cc_prefix", "")),
+            backend=asked,
         )
+        self.setProperty("backend", inputs.backend, self.name)
         self.setProperty("cell_key", str(inputs.key), self.name)
         self.setProperty("cell_inputs", inputs.as_json(), self.name)
         store = CandidateStore(self.store)
@@ -69,6 +87,13 @@ class ReuseCandidate(MiniosStep):
             self.setProperty("candidate", found.as_json(), self.name)
             self.summary = f"reused {found.descriptor.digest.short}, built {found.built}"
             return int(SUCCESS)
+        if inputs.backend == "docker" and not self.getProperty("engine", ""):
+            # Found out now, and not after the compiler's minutes.
+            raise MiniosError(
+                f"no Docker engine answers on worker {self.getProperty('workername')}, which"
+                f" backend docker needs for {self.arch}",
+                hint="start one there, or use the backend oci",
+            )
         why = "a rebuild was asked for" if forced else await self.in_thread(store.explain, inputs)
         self.summary = f"to build, key {inputs.key.short}: {why}"
         return int(SUCCESS)

@@ -100,9 +100,10 @@ def put_candidate(
     entries: Sequence[Entry] = (),
     identity: str = IDENTITY,
     variant: str | None = None,
+    backend: str = "",
 ) -> CellRecord:
     """Store a real image for a cell under its real key; `program` and `variant` are what it has inside."""
-    inputs = cell_inputs(project, made, identity=identity, prefix="")
+    inputs = cell_inputs(project, made, identity=identity, prefix="", backend=backend)
     with tempfile.TemporaryDirectory() as folder:
         image = make_image(
             Path(folder),

@@ -12,6 +12,7 @@ from buildbot.configurators import ConfiguratorBase
 from buildbot.plugins import schedulers, util, worker
 from buildbot.secrets.providers.file import SecretInAFile
 
+from minios_steps.core.config.base import BACKENDS
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
@@ -134,6 +135,14 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     util.IntParameter(name="jobs", label="make -j (0: as configured)", default=0),
                     util.BooleanParameter(
                         name="force_rebuild", label="Build even what was built before", default=False
+                    ),
+                    util.ChoiceStringParameter(
+                        name="backend",
+                        label="Images made by (none: as configured)",
+                        choices=["", *BACKENDS],
+                        default="",
+                        strict=True,
+                        required=False,
                     ),
                 ],
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildbot.plugins import steps, util
-from buildbot.process.results import SKIPPED
+from buildbot.process.results import SKIPPED, SUCCESS
 
 from minios_steps.core.plan import Cell, image_labels
 from minios_steps.core.version import Version
@@ -35,8 +35,22 @@ def _not_reused(step: Any) -> bool:
     return not step.getProperty("reused", False)
 
 
+def _by_engine(step: Any) -> bool:
+    """Whether the worker's Docker engine makes the image."""
+    return _not_reused(step) and bool(step.getProperty("backend", "oci") == "docker")
+
+
+def _on_engine(step: Any) -> bool:
+    """Whether something of this build may be on the worker's Docker engine."""
+    return bool(step.getProperty("docker_names", None))
+
+
 def _is_skipped(results: int, _step: Any) -> bool:
     return bool(results == SKIPPED)
+
+
+def _is_dull(results: int, _step: Any) -> bool:
+    return bool(results in (SKIPPED, SUCCESS))
 
 
 def _factory(its_steps: list[Any]) -> Any:
@@ -75,10 +89,18 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
         "hideStepIf": _is_skipped,
         "timeout_factor": arch.timeout_factor,
     }
+    between, last = _engine_steps(project, arch, place, fresh)
     return _factory(
         [
             steps.ProbeToolchain(arch=arch, timeout_factor=arch.timeout_factor),
-            ReuseCandidate(project=project, arch=arch.name, store=settings.store, **cell),
+            ReuseCandidate(
+                project=project,
+                arch=arch.name,
+                store=settings.store,
+                backend=util.Property("backend", default=""),
+                registry=place.registry is not None,
+                **cell,
+            ),
             steps.FetchSource(
                 version=VERSION,
                 sources=project.sources,
@@ -112,8 +134,10 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 variant=VARIANT,
                 labels=labels,
                 command=project.minios.image.command,
+                backend=util.Property("backend"),
                 **fresh,
             ),
+            *between,
             steps.PushImage(
                 store=settings.store,
                 arch=arch.name,
@@ -124,8 +148,33 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 # A reused candidate may be gone from the registry.
                 **(fresh if place.registry is None else {"timeout_factor": arch.timeout_factor}),
             ),
+            *last,
         ]
     )
+
+
+def _engine_steps(project: Project, arch: Arch, place: Place, fresh: dict[str, Any]) -> Any:
+    """What follows an image that the worker's Docker engine has built, and what ends such a build."""
+    if place.registry is None:
+        return [], []
+    login = place.registry.workers.get(arch.name)
+    common = {**fresh, "doStepIf": _by_engine}
+    between = [
+        steps.SmokeImage(arch=arch, check_timeout=project.minios.smoke.timeout, **common),
+        steps.PushFromWorker(
+            arch=arch,
+            variant=VARIANT,
+            command=project.minios.image.command,
+            registry=place.registry,
+            registry_root=project.root,
+            password=password_of(place),
+            worker_username=login.username if login else "",
+            worker_password=util.Secret(login.password_secret) if login else None,
+            **common,
+        ),
+    ]
+    # Hidden when all is well, so that the last word of a cell is about its candidate.
+    return between, [steps.RemoveImage(**{**fresh, "doStepIf": _on_engine, "hideStepIf": _is_dull})]
 
 
 def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
@@ -154,6 +203,7 @@ def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
                 child_properties={
                     "jobs": util.Property("jobs", default=0),
                     "force_rebuild": util.Property("force_rebuild", default=False),
+                    "backend": util.Property("backend", default=""),
                 },
                 **matrix_properties(),
             )

@@ -36,6 +36,7 @@ class Choices:
     arches: Sequence[str] = ()
     jobs: int = 0
     force: bool = False
+    backend: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class MatrixRun:
                     force_rebuild=choices.force,
                     # Nobody logs in: this is all that a release's record can tell of who asked.
                     reason=f"minios matrix, by {_user()}",
+                    backend=choices.backend,
                 )
             self._follow()
             told = self._api.properties(self._build)

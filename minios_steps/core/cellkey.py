@@ -34,6 +34,7 @@ _PLAIN = {
     "make_arch": "make ARCH",
     "prefix": "compiler prefix",
     "epoch": "SOURCE_DATE_EPOCH",
+    "backend": "backend",
     "pipeline": "pipeline version",
 }
 
@@ -58,6 +59,7 @@ class CellInputs:
         epoch: `SOURCE_DATE_EPOCH`, seconds.
         command: what a container runs.
         labels: the image's labels, sorted.
+        backend: what makes the image: `oci` or `docker`.
         pipeline: `PIPELINE_VERSION`.
     """
 
@@ -76,6 +78,7 @@ class CellInputs:
     epoch: int
     command: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
+    backend: str = "oci"
     pipeline: int = PIPELINE_VERSION
 
     @property
@@ -88,6 +91,9 @@ class CellInputs:
         """The inputs as a mapping of texts, numbers and lists."""
         plain = dataclasses.asdict(self)
         plain["labels"] = [list(pair) for pair in self.labels]
+        if self.backend == "oci":
+            # Images from before there was a choice keep their keys.
+            del plain["backend"]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
     @classmethod
@@ -99,7 +105,8 @@ class CellInputs:
         """
         hints = get_type_hints(cls)
         try:
-            values = {name: _read(data[name], str(hint)) for name, hint in hints.items()}
+            told = {"backend": "oci", **data}
+            values = {name: _read(told[name], str(hint)) for name, hint in hints.items()}
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"a cell's recorded inputs are damaged: {error}") from error
         if unknown := sorted(set(data) - set(hints)):

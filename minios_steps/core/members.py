@@ -37,6 +37,7 @@ _REFUSED = {
     tarfile.XGLTYPE: "a global header",
 }
 _GNU_NAMES = {tarfile.GNUTYPE_LONGNAME: "path", tarfile.GNUTYPE_LONGLINK: "linkpath"}
+_ATTRIBUTES = (b"SCHILY.xattr.", b"LIBARCHIVE.xattr.")
 _MAX_EXTENDED = 64 << 10
 _SPECIAL = 0o6000
 _KEPT_MODE = 0o1777
@@ -62,7 +63,7 @@ def read_members(path: Path, *, max_bytes: int, max_entries: int) -> list[Entry]
             for entry in scan_members(stream, max_bytes=max_bytes, max_entries=max_entries, name=name):
                 _check_worker(entry, name)
                 # A folder made below a setgid folder is one too: no reason to refuse it.
-                found.append(dataclasses.replace(entry, mode=entry.mode & _KEPT_MODE))
+                found.append(dataclasses.replace(entry, mode=entry.mode & _KEPT_MODE, uid=0, gid=0))
     except OSError as error:
         raise UnsafeArchiveError(f"{path}: cannot be read: {error.strerror}") from error
     return found
@@ -98,7 +99,8 @@ def scan_members(stream: BinaryIO, *, max_bytes: int, max_entries: int, name: st
             raise UnsafeArchiveError(f"{name}: more than the {max_entries:,} entries allowed")
         path = _plain(extended.get("path", info.name), name)
         target = extended.get("linkpath", info.linkname)
-        size = _size(extended.get("size", ""), info.size, name)
+        size = _number(extended, "size", info.size, name)
+        owner = _number(extended, "uid", info.uid, name), _number(extended, "gid", info.gid, name)
         extended = {}
         kind = _kind(info, path, size, name)
         if kind == "file":
@@ -113,18 +115,21 @@ def scan_members(stream: BinaryIO, *, max_bytes: int, max_entries: int, name: st
             info.mode & 0o7777,
             data=_data(stream, size, name) if kind == "file" else None,
             target=_plain(target, name) if kind == "hardlink" else target if kind == "symlink" else "",
+            uid=owner[0],
+            gid=owner[1],
         )
         _check_place(entry, kinds, name)
         kinds[path] = kind
         yield entry
 
 
-def _size(told: str, plain: int, name: str) -> int:
-    """A member's size: what an extended header says stands above the plain header."""
+def _number(extended: dict[str, str], key: str, plain: int, name: str) -> int:
+    """A number of a member: what an extended header says stands above the plain header."""
+    told = extended.get(key)
     if not told:
         return plain
     if not re.fullmatch(r"[0-9]{1,15}", told):
-        raise UnsafeArchiveError(f"{name}: an extended header with the size {told[:40]!r}")
+        raise UnsafeArchiveError(f"{name}: an extended header with the {key} {told[:40]!r}")
     return int(told)
 
 
@@ -170,7 +175,7 @@ def _header(stream: BinaryIO, name: str) -> tarfile.TarInfo | None:
         raise UnsafeArchiveError(
             f"{name}: not a plain tar archive, or a damaged one", details=str(error)
         ) from error
-    if info.size < 0 or info.mode < 0:
+    if min(info.size, info.mode, info.uid, info.gid) < 0:
         raise UnsafeArchiveError(f"{name}: a header with a negative number")
     return info
 
@@ -218,6 +223,9 @@ def _extended(stream: BinaryIO, info: tarfile.TarInfo, limit: int, name: str) ->
             raise UnsafeArchiveError(f"{name}: a damaged extended header")
         if key.startswith(b"GNU.sparse"):
             raise UnsafeArchiveError(f"{name}: a sparse file")
+        if key.startswith(_ATTRIBUTES):
+            # A file's capabilities, such as those that make a program as strong as a setuid one.
+            raise UnsafeArchiveError(f"{name}: a file with extended attributes")
         found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
         payload = payload[length:]
     return found

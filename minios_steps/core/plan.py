@@ -84,7 +84,7 @@ def plan_matrix(
     return Plan(cells, tuple(dict.fromkeys(chosen)))
 
 
-def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str) -> CellInputs:
+def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str, backend: str = "") -> CellInputs:
     """Everything that can change a cell's bytes.
 
     Args:
@@ -92,6 +92,10 @@ def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str) -> 
         cell: the cell.
         identity: `Toolchain.identity` of the worker that would build it.
         prefix: the compiler's prefix on that worker.
+        backend: what makes the image; empty for what the configuration says.
+
+    Raises:
+        ConfigError: see `Project.backend`.
     """
     arch = project.arches[cell.arch]
     release = project.sources.releases[str(cell.version)]
@@ -112,6 +116,7 @@ def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str) -> 
         epoch=release.epoch,
         command=project.minios.image.command,
         labels=tuple(sorted(image_labels(project, cell).items())),
+        backend=project.backend(cell.arch, backend),
     )
 
 

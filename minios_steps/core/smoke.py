@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from minios_steps.core.errors import MiniosError, RootfsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.base import Variant
@@ -91,27 +91,53 @@ def smoke_script(checks: Iterable[SmokeCheck], run: Sequence[str], *, nonce: str
         nonce: 16 to 64 random hexadecimal characters, so that output cannot pass for a result.
         seconds: time allowed per check, where the worker has `timeout`.
     """
-    if not _NONCE.fullmatch(nonce):
-        raise ValueError(f"not a nonce: {nonce!r}")
     words = ['"$SMOKE_HERE"/' + shlex.quote(word) if _relative(word) else shlex.quote(word) for word in run]
     wrapper = f'#!/bin/sh\nexec {" ".join(words)} "$@"'
-    calls = [f"check {shlex.quote(item.name)} {shlex.quote(item.script)}" for item in checks if not item.skip]
+    setup = f"""BB=$room/bb
+export BB
+printf '%s\\n' {shlex.quote(wrapper)} >"$BB" && chmod 700 "$BB" || exit 1"""
+    return _script(checks, lambda _: ("/bin/sh", "-c"), setup, nonce, seconds)
+
+
+def container_script(
+    checks: Iterable[SmokeCheck], enter: Callable[[str], Sequence[str]], *, nonce: str, seconds: int
+) -> str:
+    """The POSIX sh script that runs the checks in a container, by the image's own shell and programs.
+
+    Args:
+        checks: from `smoke_checks(inside=True)`; those with a `skip` are left out.
+        enter: gives the command that runs the text after it in the container, by a check's name.
+        nonce: as in `smoke_script`; the container never sees it.
+        seconds: time allowed per check, where the worker has `timeout`.
+    """
+    return _script(checks, enter, "", nonce, seconds)
+
+
+def _script(
+    checks: Iterable[SmokeCheck], start: Callable[[str], Sequence[str]], setup: str, nonce: str, seconds: int
+) -> str:
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError(f"not a nonce: {nonce!r}")
+    calls = [
+        shlex.join(("check", item.name, *start(item.name), item.script)) for item in checks if not item.skip
+    ]
     # Every line of output gets a bar in front: nothing a check prints looks like the framing.
     return f"""LC_ALL=C SMOKE_HERE=$(pwd) && room=$SMOKE_HERE/smoke.$$ && mkdir -m 700 "$room" || exit 1
 trap 'cd / && rm -rf "$room"' EXIT
 trap 'exit 1' HUP INT TERM
-BB=$room/bb
-export LC_ALL SMOKE_HERE BB
-printf '%s\\n' {shlex.quote(wrapper)} >"$BB" && chmod 700 "$BB" || exit 1
+export LC_ALL SMOKE_HERE
+{setup}
 limit=
 if timeout -k 1 5 true 2>/dev/null; then limit='timeout -k 5 {seconds}'
 elif timeout 5 true 2>/dev/null; then limit='timeout {seconds}'
 fi
 bars() {{ dd if="$1" bs={MAX_OUTPUT} count=1 2>/dev/null | sed 's/^/|/'; echo; }}
 check() {{
-    mkdir "$room/$1" || exit 1
-    (cd "$room/$1" && exec $limit /bin/sh -c "$2") </dev/null >"$room/out" 2>"$room/err"
-    echo "{nonce} begin $1 $?"
+    name=$1
+    shift
+    mkdir "$room/$name" || exit 1
+    (cd "$room/$name" && exec $limit "$@") </dev/null >"$room/out" 2>"$room/err"
+    echo "{nonce} begin $name $?"
     bars "$room/out"
     echo "{nonce} errors"
     bars "$room/err"

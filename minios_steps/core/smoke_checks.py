@@ -16,7 +16,8 @@ class SmokeCheck:
     `script` is POSIX sh, run in an empty folder; `"$BB"` in it is the BusyBox under test, any
     other command is the worker's own. It must end with 0 and print `expect`: to the letter,
     somewhere (`contains`), or these words in any order (`words`). `applets` and `symbols`
-    (kconfig, without `CONFIG_`) are what it needs; `skip` says why it is not run.
+    (kconfig, without `CONFIG_`) are what it needs; `others` the commands of the worker that it
+    uses, which in a container have to be applets too; `skip` says why it is not run.
     """
 
     name: str
@@ -24,6 +25,7 @@ class SmokeCheck:
     expect: str
     applets: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     match: Literal["exact", "contains", "words"] = "exact"
     skip: str = ""
 
@@ -55,11 +57,12 @@ _CHECKS = (
         mkdir in out && printf 'round trip\\n' >in/text && ln -s text in/link || exit 1
         dd if=/dev/zero of=in/zeros bs=1000 count=33 2>/dev/null && chmod 0640 in/text || exit 1
         "$BB" tar -cf file.tar in && "$BB" tar -xf file.tar -C out || exit 1
-        cat out/in/link && echo $(($(wc -c <out/in/zeros))) && ls -l out/in/text | cut -c 1-10
+        cat out/in/link && wc -c <out/in/zeros | tr -d ' ' && ls -l out/in/text | cut -c 1-10
         """,
         "round trip\n33000\n-rw-r-----",
         applets=("tar",),
         symbols=("FEATURE_TAR_CREATE",),
+        others=("cat", "chmod", "cut", "dd", "ln", "ls", "mkdir", "printf", "tr", "wc"),
     ),
     SmokeCheck(
         # The one-block and two-block examples of FIPS 180-2, appendix B.
@@ -71,6 +74,7 @@ _CHECKS = (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -\n"
         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1  -",
         applets=("sha256sum",),
+        others=("printf",),
     ),
     SmokeCheck(
         "awk",
@@ -83,6 +87,7 @@ _CHECKS = (
         """printf 'one two\\nthree\\n' | "$BB" sed -n 's/^\\(t[a-z]*\\)$/<\\1>/p; s/two/2/p'""",
         "one 2\n<three>",
         applets=("sed",),
+        others=("printf",),
     ),
     SmokeCheck(
         "vi",
@@ -95,20 +100,24 @@ _CHECKS = (
 )
 
 
-def smoke_checks(applets: Collection[str], config: Mapping[str, str] | None = None) -> tuple[SmokeCheck, ...]:
+def smoke_checks(
+    applets: Collection[str], config: Mapping[str, str] | None = None, *, inside: bool = False
+) -> tuple[SmokeCheck, ...]:
     """Every check, those that this configuration has no applet or feature for marked to be skipped.
 
     Args:
         applets: configured applets, by name (`ls`) or link (`/bin/ls`).
         config: the `.config` as `kconfig.parse_dotconfig` reads it; without it every feature
             is taken to be on.
+        inside: they are run by the image's own shell, which then has to have all that they use.
     """
     names = {applet.rpartition("/")[2] for applet in applets}
     checks = []
-    for check in _CHECKS:
-        lacking = [f"applet {name}" for name in check.applets if name not in names]
+    listed = SmokeCheck("applets", '"$BB" --list', " ".join(sorted(names)), match="words")
+    for check in (*_CHECKS, listed):
+        wanted = (*check.applets, *(("sh", *check.others) if inside else ()))
+        lacking = [f"applet {name}" for name in wanted if name not in names]
         if config is not None:
             lacking += [f"CONFIG_{name}" for name in check.symbols if config.get(name) != "y"]
         checks.append(replace(check, skip=f"{lacking[0]} not configured" if lacking else ""))
-    listed = SmokeCheck("applets", '"$BB" --list', " ".join(sorted(names)), match="words")
-    return (*checks, listed)
+    return tuple(checks)

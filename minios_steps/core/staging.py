@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import Digest
+from minios_steps.core.oci import media
 from minios_steps.core.oci.docker_form import docker_form
 from minios_steps.core.oci.model import MANIFEST_LIMIT, RawManifest
+from minios_steps.core.oci.oci_form import oci_form
 from minios_steps.core.oci.verify import CONFIG_LIMIT
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ def stage_candidate(store: CandidateStore, record: CellRecord, connection: Conne
     told = RawManifest.parse(manifest, str(record.descriptor.digest))
     config = layout.read(told.config.digest, CONFIG_LIMIT)
     descriptor = record.descriptor
-    if connection.destination.format == "docker":
+    if connection.destination.format == "docker" and told.media_type == media.MANIFEST:
         image = docker_form(descriptor, manifest, config)
         manifest, config, descriptor = image.manifest, image.config, image.descriptor
+    elif connection.destination.format == "oci" and told.media_type == media.DOCKER_MANIFEST:
+        manifest, descriptor = oci_form(descriptor, manifest, config)
     staging = connection.staging(record.arch)
     # After a clean-up of the staging repository the release's may still have them.
     mount = connection.destination.path

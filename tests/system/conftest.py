@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
+EMULATED = ("qemu-aarch64", "qemu-riscv64")
 
 
 @pytest.fixture(scope="session")
@@ -73,17 +74,16 @@ def engine(docker_host: str) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def binfmt(need: Callable[..., None]) -> Iterator[None]:
     """The kernel runs foreign programs through QEMU; what was not so before is undone at the end."""
-    need("update-binfmts", "qemu-aarch64-static", root=True)
+    need("update-binfmts", "qemu-aarch64-static", "qemu-riscv64-static", root=True)
     mounted = not (BINFMT / "register").exists()
     if mounted:
         subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)], check=True)
-    handler = BINFMT / "qemu-aarch64"
-    enabled = not handler.exists()
-    if enabled:
-        subprocess.run(["update-binfmts", "--enable", "qemu-aarch64"], check=True)
+    enabled = [name for name in EMULATED if not (BINFMT / name).exists()]
+    for name in enabled:
+        subprocess.run(["update-binfmts", "--enable", name], check=True)
     yield
-    if enabled:
-        subprocess.run(["update-binfmts", "--disable", "qemu-aarch64"], check=False)
+    for name in enabled:
+        subprocess.run(["update-binfmts", "--disable", name], check=False)
     if mounted:
         subprocess.run(["umount", str(BINFMT)], check=False)
 

@@ -67,6 +67,7 @@ CHANGES: dict[str, tuple[Any, list[str]]] = {
     "epoch": (1700000001, ["SOURCE_DATE_EPOCH: 1700000000 -> 1700000001"]),
     "command": (("/bin/sh", "-l"), ["command: /bin/sh -> /bin/sh -l"]),
     "labels": ((), ["label org.opencontainers.image.title minios -> none"]),
+    "backend": ("docker", ["backend: oci -> docker"]),
     "pipeline": (PIPELINE_VERSION + 1, [f"pipeline version: {PIPELINE_VERSION} -> {PIPELINE_VERSION + 1}"]),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from configbed import MINIOS, write_config
+from configbed import MINIOS, SW64, write_config
 from pydantic import ValidationError
 
 from minios_steps.core.config.destination import LayoutDestination, RegistryDestination
@@ -117,3 +117,33 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["128.0.0.1", "localhost.example", "127.0.0.1.example:5000", "[::2]", "r"])
 def test_no_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+LOGIN = "  workers: {NAME: {username: sw, password_secret: sw-password}}\n"
+
+
+def test_workers_log_in_by_arch(tmp_path: Path) -> None:
+    found = read(tmp_path, short() + LOGIN.replace("NAME", "sw64"))
+    assert (found.workers["sw64"].username, found.workers["sw64"].password_secret) == ("sw", "sw-password")
+    moved = found.moved_to("other.example/x", plain_http=False)
+    assert not moved.workers
+
+
+def test_login_of_an_unknown_arch(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"destination\.workers\.sw65: 'sw65' has no file arches/sw65\.yaml"
+    ):
+        read(tmp_path, short() + LOGIN.replace("NAME", "sw65"))
+
+
+def test_backend_of_an_arch(tmp_path: Path) -> None:
+    text = MINIOS.replace("  title: tiny\n", "  title: tiny\n  backend: docker\n") + short()
+    arch = SW64 + "backend: oci\n"
+    project = load_project(write_config(tmp_path, {"minios.yaml": text, "arches/sw64.yaml": arch}))
+    assert [project.backend(name) for name in ("x86_64", "sw64")] == ["docker", "oci"]
+    assert project.backend("sw64", "docker") == "docker"
+    with pytest.raises(ConfigError, match="unknown backend 'podman': there are oci and docker"):
+        project.backend("sw64", "podman")
+    project.check_backend(["x86_64"], "", registry=True)
+    with pytest.raises(ConfigError, match="backend docker for x86_64: the worker's engine hands images over"):
+        project.check_backend(["sw64", "x86_64"], "", registry=False)

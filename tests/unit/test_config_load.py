@@ -88,6 +88,18 @@ CASES = {
         changed("workers.yaml", "jobs: 2", "arches: all"),
         "workers.yaml:2: local.arches: input should be 'auto', or input should be a valid tuple",
     ),
+    "backend of no kind": (
+        changed("minios.yaml", "  title: tiny\n", "  title: tiny\n  backend: podman\n"),
+        "minios.yaml:4: image.backend: input should be 'oci' or 'docker'",
+    ),
+    "an engine's images have no way here": (
+        changed("minios.yaml", "  title: tiny\n", "  title: tiny\n  backend: docker\n"),
+        "minios.yaml:4: image.backend: the worker's engine hands images over through a registry, and none is",
+    ),
+    "nor those of one arch": (
+        changed("arches/sw64.yaml", "page_size: 8192\n", "page_size: 8192\nbackend: docker\n"),
+        "arches/sw64.yaml:11: backend: the worker's engine hands images over through a registry, and none is",
+    ),
     "a mirror of no kind": (
         changed("sources.yaml", "kind: https", "kind: ftp"),
         "sources.yaml:10: mirrors[0]: input tag 'ftp' found using 'kind' does not match",

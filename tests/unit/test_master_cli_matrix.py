@@ -123,6 +123,21 @@ def test_wrong_words_start_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not (tmp_path / ".state").exists()
 
 
+@pytest.mark.parametrize(
+    ("backend", "why"),
+    [
+        ("podman", "minios: unknown backend 'podman': there are oci and docker"),
+        ("docker", "minios: backend docker for x86_64: the worker's engine hands images over through a"),
+    ],
+)
+def test_backend_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], backend: str, why: str
+) -> None:
+    assert minios("--backend", backend) == 2
+    assert capsys.readouterr().err.startswith(why)
+    assert not (tmp_path / ".state").exists()
+
+
 def test_master_that_dies_in_the_middle(
     tmp_path: Path,
     pids: list[int],

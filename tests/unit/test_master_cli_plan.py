@@ -123,6 +123,13 @@ def test_broken_compiler_fails_its_own_cells_alone(
     assert found["sw64 1.38.0 static"]["why"] == str(broken)
 
 
+def test_other_backend_is_another_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    plain, other = (cells(capsys, *words)["x86_64 1.38.0 static"] for words in ((), ("--backend", "docker")))
+    assert plain["key"] != other["key"]
+    assert cells(capsys, "--backend", "oci")["x86_64 1.38.0 static"]["key"] == plain["key"]
+    assert plan("--backend", "podman") == 2
+
+
 def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan("--version", "9.9.9") == 2
     assert capsys.readouterr().err.startswith("minios: version '9.9.9' is not pinned")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from buildbot.plugins import util
 from buildbot.process.properties import Properties
-from buildbot.process.results import SKIPPED, SUCCESS
+from buildbot.process.results import SKIPPED, SUCCESS, WARNINGS
 from configbed import changed, write_config
 from minios_master.destination import Place
 from minios_master.factories import arch_factory, matrix_factory
@@ -14,6 +14,7 @@ from minios_master.progress import PIPELINE
 from minios_master.settings import Settings
 from twisted.internet import defer
 
+from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.config.load import load_project
 
 if TYPE_CHECKING:
@@ -111,4 +112,63 @@ def test_matrix_publishes_into_the_layout(project: Project) -> None:
     assert publish.name == "publish 1.38.0 static"
     assert rendered(matrix.arches) == []
     assert rendered(matrix.arches, arches=["sw64"]) == ["sw64"]
-    assert rendered(matrix.set_properties, force_rebuild=True) == {"jobs": 0, "force_rebuild": True}
+    told = rendered(matrix.set_properties, force_rebuild=True)
+    assert told == {"jobs": 0, "force_rebuild": True, "backend": ""}
+
+
+ENGINES = RegistryDestination.model_validate(
+    {
+        "kind": "registry",
+        "repository": "registry.example/team/minios",
+        "workers": {"sw64": {"username": "sw", "password_secret": "sw-password"}},
+    }
+)
+
+
+def engine_steps(project: Project, arch: str = "sw64") -> dict[str, Any]:
+    return steps_of(arch_factory(project, project.arches[arch], SETTINGS, Place(None, ENGINES), LOCK))
+
+
+def test_engine_builds_only_where_there_is_a_registry(project: Project) -> None:
+    more = ("smoke-image", "push-from-worker", "remove")
+    assert not set(more) & set(cell_steps(project))
+    steps = engine_steps(project)
+    assert tuple(name for name in steps if name not in more) == PIPELINE
+    names = [*steps]
+    assert names.index("image") < names.index("smoke-image") < names.index("push-from-worker")
+    assert names.index("push-from-worker") < names.index("push") < names.index("remove") == len(names) - 1
+    assert (steps["reuse"].registry, cell_steps(project)["reuse"].registry) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("told", "engine", "last"),
+    [
+        ({"backend": "docker", "docker_names": {}}, True, False),
+        ({"backend": "docker", "docker_names": {"owner": "o", "build": "b"}}, True, True),
+        ({"backend": "docker", "reused": True}, False, False),
+        ({"backend": "oci"}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_engines_steps_are_for_its_images(
+    project: Project,
+    told: dict[str, Any],
+    engine: bool,  # noqa: FBT001
+    last: bool,  # noqa: FBT001
+) -> None:
+    steps = engine_steps(project)
+    for name in ("smoke-image", "push-from-worker", "remove"):
+        step = steps[name]
+        step.getProperty = told.get
+        assert step.doStepIf(step) is (last if name == "remove" else engine)
+        assert step.hideStepIf(SKIPPED, step)
+    # A cell's last word is about its candidate, unless something stays.
+    assert steps["remove"].hideStepIf(SUCCESS, steps["remove"])
+    assert not steps["remove"].hideStepIf(WARNINGS, steps["remove"])
+
+
+def test_each_arch_has_its_own_login(project: Project) -> None:
+    step = engine_steps(project)["push-from-worker"]
+    assert (step.worker_username, step.worker_password.secret_name) == ("sw", "sw-password")
+    other = engine_steps(project, "x86_64")["push-from-worker"]
+    assert (other.worker_username, other.worker_password) == ("", None)

@@ -77,6 +77,7 @@ def test_run_to_the_end(master: FakeMaster) -> None:
         "jobs": 3,
         "force_rebuild": True,
         "reason": f"minios matrix, by {getpass.getuser()}",
+        "backend": "",
     }
 
 

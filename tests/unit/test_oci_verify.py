@@ -15,6 +15,7 @@ from minios_steps.core.errors import ElfError, ImageError, UnsafeArchiveError
 from minios_steps.core.oci import media, verify
 from minios_steps.core.oci.model import Descriptor, encode
 from minios_steps.core.oci.verify import verify_candidate
+from minios_steps.core.tarball import write_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +119,19 @@ def test_other_cell_or_variant_is_refused(tmp_path: Path) -> None:
         ImageError, match=r"annotation org\.minios.variant: expected 'dynamic', found 'static'"
     ):
         check(image, variant="dynamic")
+
+
+def test_program_may_be_held_by_another_of_its_names(tmp_path: Path) -> None:
+    tree = [
+        Entry("bin", "dir", 0o755),
+        Entry("bin/ash", "file", 0o755, data=make_elf(kind=2)),
+        Entry("bin/busybox", "hardlink", 0o755, target="bin/ash"),
+    ]
+    layer = write_layer(tree, tmp_path / "linked.tar.gz", 1700000000)
+    rootfs = {"type": "layers", "diff_ids": [str(layer.diff_id)]}
+    image = make_image(tmp_path)
+    source, descriptor = rebuilt(image, layer=layer.path.read_bytes(), config={"rootfs": rootfs})
+    assert verify_candidate(source, descriptor, AMD64, KEY, "static").program.machine == 62
 
 
 def test_other_platform_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import pytest
 from archbed import make_arch
 
 from minios_steps.core.errors import MiniosError, RootfsError
-from minios_steps.core.smoke import MAX_OUTPUT, parse_smoke, runner, smoke_script
+from minios_steps.core.smoke import MAX_OUTPUT, container_script, parse_smoke, runner, smoke_script
 from minios_steps.core.smoke_checks import SmokeCheck, smoke_checks
 
 if TYPE_CHECKING:
@@ -233,3 +234,40 @@ def test_bad_nonce(nonce: str) -> None:
 def test_skipped_checks_are_not_in_the_script() -> None:
     check = replace(only("true")[0], skip="because")
     assert "check one" not in smoke_script((check,), ("busybox",), nonce=NONCE, seconds=1)
+
+
+def test_inside_an_image_its_own_programs_are_needed() -> None:
+    applets = ("sh", "tar", "sed", "cat", "tr")
+    outside = {check.name: check.skip for check in smoke_checks(applets)}
+    inside = {check.name: check.skip for check in smoke_checks(applets, inside=True)}
+    assert not outside["tar"]
+    assert inside["tar"] == "applet chmod not configured"
+    assert inside["sed"] == "applet printf not configured"
+    assert not inside["pipe"]
+    assert all(check.skip for check in smoke_checks(["cat"], inside=True))
+
+
+def test_inside_an_image_the_checks_need_nothing_else(tmp_path: Path) -> None:
+    others = {name for check in smoke_checks([]) for name in check.others}
+    applets = sorted({*APPLETS, *others})
+    busybox = fake_busybox(tmp_path, GOOD.replace("[ awk cat sed sh sha256sum tar tr vi", " ".join(applets)))
+    # The image's own folder of programs, and nothing of the machine's beside it.
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in (*applets, "env"):
+        if found := shutil.which(name):
+            (programs / name).symlink_to(found)
+    checks = smoke_checks(applets, inside=True)
+    enter = ("env", "-i", f"PATH={programs}", f"BB={busybox}", str(programs / "sh"), "-c")
+    script = container_script(checks, lambda _: enter, nonce=NONCE, seconds=10)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    results = parse_smoke(done.stdout, checks, NONCE)
+    assert [result for result in results if result.outcome != "passed"] == []
+
+
+def test_each_check_is_entered_by_its_name() -> None:
+    script = container_script(only("true"), lambda name: ("docker", "exec", name), nonce=NONCE, seconds=5)
+    assert "\ncheck one docker exec one true\n" in script
+    assert "BB=" not in script

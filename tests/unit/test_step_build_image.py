@@ -101,5 +101,5 @@ class Building(StepCase):
         assert self.left("cell") == [self.layer.path.name]
 
     def test_unknown_backend(self) -> None:
-        with pytest.raises(ConfigErrors, match="unknown backend 'docker': there is oci"):
-            BuildImage(arch=make_arch(), variant="static", backend="docker")
+        with pytest.raises(ConfigErrors, match="unknown backend 'kaniko': there are oci, docker"):
+            BuildImage(arch=make_arch(), variant="static", backend="kaniko")

@@ -94,6 +94,47 @@ class Reusing(StepCase):
         put_candidate(self.store, self.project, cell())
         return self.to_build("a rebuild was asked for")
 
+    def test_engine_builds_another_image(self) -> Any:
+        self.reuse(backend=Property("backend"), registry=True)
+        self.set_properties(backend="docker", engine="20.10.24")
+        put_candidate(self.store, self.project, cell())
+        self.expect_property("backend", "docker", "reuse")
+        inputs = cell_inputs(self.project, cell(), identity=IDENTITY, prefix="", backend="docker")
+        self.expect_outcome(SUCCESS, f"to build, key {inputs.key.short}: backend: oci -> docker")
+        self.expect_property("cell_key", str(inputs.key), "reuse")
+        return self.run_step()
+
+    def test_worker_without_an_engine(self) -> Any:
+        self.reuse(backend="docker", registry=True)
+        self.set_properties(engine="", workername="w1")
+        self.expect_outcome(
+            FAILURE, "no Docker engine answers on worker w1, which backend docker needs for x86_64"
+        )
+        self.expect_no_property("reused")
+        return self.run_step()
+
+    async def test_image_that_an_engine_built_is_reused_without_one(self) -> None:
+        self.reuse(backend="docker", registry=True)
+        self.set_properties(engine="")
+        record = put_candidate(self.store, self.project, cell(), backend="docker")
+        self.expect_outcome(SUCCESS, f"reused {record.descriptor.digest.short}, built {BUILT}")
+        await self.run_step()
+
+    def test_engine_without_a_registry(self) -> Any:
+        self.reuse(backend="docker")
+        self.expect_outcome(
+            FAILURE,
+            "backend docker for x86_64: the worker's engine hands images over through a registry, and none"
+            " is the destination",
+        )
+        self.expect_no_property("cell_key")
+        return self.run_step()
+
+    def test_unknown_backend(self) -> Any:
+        self.reuse(backend="kaniko", registry=True)
+        self.expect_outcome(FAILURE, "unknown backend 'kaniko': there are oci and docker")
+        return self.run_step()
+
     def test_no_version(self) -> Any:
         self.reuse(version="newest")
         self.expect_outcome(FAILURE, "not a BusyBox version: 'newest'")

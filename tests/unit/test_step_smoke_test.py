@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archbed import make_arch
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
+from smokebed import answers
 from stepbed import StepCase, disk_full, download, interrupted, make_folder, remove_folder, shell
 from tinyimage import make_image
 
 from minios_steps.core.smoke_checks import smoke_checks
 from minios_steps.smoke_test import SmokeTest
-
-if TYPE_CHECKING:
-    from minios_steps.core.smoke_checks import SmokeCheck
 
 APPLETS = ("cat", "sh", "tr")
 CONFIG = {"FEATURE_SH_MATH": "y", "FEATURE_SH_MATH_64": "n"}
@@ -24,17 +22,6 @@ WORKDIR = "build/smoke"
 QEMU = "/usr/bin/qemu-aarch64-static"
 SKIPPED = sum(1 for check in CHECKS if check.skip)
 PASSED = len(CHECKS) - SKIPPED
-
-
-def answers(nonce: str, checks: tuple[SmokeCheck, ...] = CHECKS, **wrong: tuple[int, str]) -> str:
-    """What the script prints when everything is right, but for the `wrong` checks: exit code and output."""
-    text = ""
-    for check in checks:
-        if not check.skip:
-            code, output = wrong.get(check.name, (0, check.expect))
-            bars = "".join(f"|{line}\n" for line in output.split("\n"))
-            text += f"{nonce} begin {check.name} {code}\n{bars}\n{nonce} errors\n\n{nonce} end\n"
-    return text
 
 
 class SmokeCase(StepCase):
@@ -86,7 +73,7 @@ class SmokeCase(StepCase):
 
     def answering(self, command: Any, **wrong: tuple[int, str]) -> Any:
         def answer(remote: Any) -> None:
-            remote.remote_update([({"stdout": answers(self.nonce, **wrong)}, 0)])
+            remote.remote_update([({"stdout": answers(self.nonce, CHECKS, **wrong)}, 0)])
 
         return command.behavior(answer)
 
@@ -201,7 +188,7 @@ class Failing(SmokeCase):
         self.smoke()
         return self.judged(
             "smoke test failed natively: arithmetic: did not answer",
-            self.run_script().stdout(answers("0123456789abcdef")).exit(0),
+            self.run_script().stdout(answers("0123456789abcdef", CHECKS)).exit(0),
         )
 
     def test_silent_for_too_long(self) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError, UnsafeArchiveError
+from minios_steps.core.members import scan_members
 from minios_steps.core.tarball import Entry, LayerFile, read_members, write_layer
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ def test_long_and_foreign_names_come_back(tmp_path: Path) -> None:
     back = read_members(tmp_path / "l.tar", max_bytes=10**6, max_entries=9)
     assert sorted(entry.path for entry in back) == sorted([*names, "link"])
     assert next(entry.target for entry in back if entry.kind == "symlink") == "z" * 200
+
+
+def test_owners_are_read_but_not_taken_from_a_worker(tmp_path: Path) -> None:
+    tree = [Entry("a", "file", 0o644, uid=3, gid=3_000_000)]
+    plain = gzip.decompress(write_layer(tree, tmp_path / "l.tgz", 7).path.read_bytes())
+    [entry] = scan_members(io.BytesIO(plain), max_bytes=10**6, max_entries=9, name="layer")
+    assert (entry.uid, entry.gid) == (3, 3_000_000)
+    (tmp_path / "l.tar").write_bytes(plain)
+    [entry] = read_members(tmp_path / "l.tar", max_bytes=10**6, max_entries=9)
+    assert (entry.uid, entry.gid) == (0, 0)
 
 
 @pytest.mark.parametrize(

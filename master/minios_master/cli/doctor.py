@@ -65,7 +65,7 @@ def _show(found: Survey, engine: str) -> None:
     tools = ", ".join(found.missing_tools)
     lines = [
         f"tools missing: {tools}" if tools else "tools: all here",
-        f"Docker engine: {engine}" if engine else "Docker engine: none (not needed)",
+        f"Docker engine: {engine}" if engine else "Docker engine: none (only the backend docker needs one)",
     ]
     if line := install_line(found.packages):
         lines += ["", "To install what is missing:", f"  {line}"]

@@ -38,6 +38,10 @@ VersionOption = Annotated[
 VariantOption = Annotated[
     list[str] | None, typer.Option("--variant", help="`static` or `dynamic`; may be repeated.")
 ]
+BackendOption = Annotated[
+    str,
+    typer.Option("--backend", help="What makes the images: `oci` or `docker`; as configured without it."),
+]
 
 
 def matrix(
@@ -50,6 +54,7 @@ def matrix(
     plain_http: PlainHttpOption = False,
     jobs: Annotated[int, typer.Option(min=0, help="make -j; 0: as configured.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Build even what was built before.")] = False,
+    backend: BackendOption = "",
     load: Annotated[
         bool, typer.Option("--load", help="Put this machine's image into the local Docker engine, too.")
     ] = False,
@@ -58,7 +63,7 @@ def matrix(
     """Build the matrix and release one multi-arch image per version and variant."""
     context: CliContext = ctx.obj
     project = load_project(context.config)
-    choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force)
+    choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force, backend)
     # Wrong names are found before anything is started.
     plan = plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)
     if load:
@@ -70,6 +75,7 @@ def matrix(
         context.config, context.state, out and out.resolve(), registry, plain_http, lifeline=True
     )
     place = _place(project, asked, running)
+    project.check_backend(plan.arches, backend, registry=place.registry is not None)
     # The table is progress, not data: with --json it goes where it cannot mix with the data.
     console = err_console() if as_json else out_console()
     if running is not None and running.kind == "up":

@@ -14,7 +14,7 @@ from minios_steps.core.config.project import Project
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, cell_inputs, plan_matrix
 
-from .matrix import ArchOption, VariantOption, VersionOption
+from .matrix import ArchOption, BackendOption, VariantOption, VersionOption
 from .output import CliContext, out_console, print_json, table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def plan(
     arch: ArchOption = None,
     version: VersionOption = None,
     variant: VariantOption = None,
+    backend: BackendOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what `minios matrix` would do, and build nothing."""
@@ -36,7 +37,7 @@ def plan(
     chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
     store = CandidateStore(Settings(context.config, context.state).store)
     toolchains = _probe(project, {cell.arch for cell in chosen.cells})
-    rows = [plan_cell(project, store, cell, toolchains.get(cell.arch)) for cell in chosen.cells]
+    rows = [plan_cell(project, store, cell, toolchains.get(cell.arch), backend) for cell in chosen.cells]
     if as_json:
         print_json({"cells": rows})
         return
@@ -67,7 +68,11 @@ def _probe(project: Project, arches: Iterable[str]) -> dict[str, Toolchain | Min
 
 
 def plan_cell(
-    project: Project, store: CandidateStore, cell: Cell, toolchain: Toolchain | MiniosError | None
+    project: Project,
+    store: CandidateStore,
+    cell: Cell,
+    toolchain: Toolchain | MiniosError | None,
+    backend: str = "",
 ) -> dict[str, Any]:
     """One cell as data; `action` is `build`, `reuse`, `no-worker`, or `fail` where the probe does."""
     told: dict[str, Any] = {
@@ -83,7 +88,7 @@ def plan_cell(
         return {**told, "action": "no-worker", "why": why}
     if isinstance(toolchain, MiniosError):
         return {**told, "action": "fail", "why": str(toolchain)}
-    inputs = cell_inputs(project, cell, identity=toolchain.identity, prefix=toolchain.prefix)
+    inputs = cell_inputs(project, cell, identity=toolchain.identity, prefix=toolchain.prefix, backend=backend)
     told["key"] = str(inputs.key)
     found = store.find(inputs.key, lambda _damage: None)
     if found is not None:

@@ -62,7 +62,8 @@ class Arch(Model):
     loader names seen, as paths or bare file names; `page_size` bytes, given to the linker
     as max-page-size; `emulator` user-mode emulator commands, the first found is used;
     `kconfig` a fragment merged after `kconfig/arch/NAME.config`; `timeout_factor`
-    multiplies the time limits of its builds; `attach` one line that says how to attach a worker.
+    multiplies the time limits of its builds; `backend` stands above that of `minios.yaml`;
+    `attach` one line that says how to attach a worker.
     """
 
     name: Name
@@ -81,6 +82,7 @@ class Arch(Model):
     debian: DebianPackages = DebianPackages()
     kconfig: str = ""
     timeout_factor: Annotated[float, Field(gt=0, le=100)] = 1.0
+    backend: Literal["", "oci", "docker"] = ""
     attach: Annotated[str, StringConstraints(pattern=r"^[^\n]*$")] = ""
 
     @property

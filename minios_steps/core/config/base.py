@@ -6,7 +6,7 @@ import re
 import string
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
 
@@ -73,8 +73,13 @@ FrozenMapping = Annotated[Mapping[K, V], AfterValidator(_frozen), PlainSerialize
 """A mapping that cannot be changed after it was read."""
 
 Variant = Literal["static", "dynamic"]
+Backend = Literal["oci", "docker"]
+"""What makes images: the master itself, or the Docker engine of the worker that compiled."""
 Role = Literal["required", "optional", "candidate"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 class Model(BaseModel):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minios_steps.core import kconfig
+from minios_steps.core.config.project import NEEDS_REGISTRY
 from minios_steps.core.errors import ConfigError, KconfigError, MiniosError
 from minios_steps.core.tags import render
 
@@ -46,6 +47,7 @@ def cross_check(project: Project, files: Files) -> list[str]:
         _versions,
         _tags,
         _registry,
+        _backends,
         _patches,
         _fragments,
     )
@@ -133,6 +135,24 @@ def _registry(project: Project, files: Files) -> Iterator[str]:
                 yield problem("staging", f"is the release's own repository for {arch}")
         except MiniosError as error:
             yield problem("staging", f"for {arch}: {error.what}")
+
+
+def _backends(project: Project, files: Files) -> Iterator[str]:
+    found = project.minios.destination
+    if found.kind == "registry":
+        for name in found.workers:
+            if name not in project.arches:
+                yield files.problem(
+                    "minios.yaml",
+                    ("destination", "workers", name),
+                    f"{name!r} has no file arches/{name}.yaml",
+                )
+        return
+    if project.minios.image.backend == "docker":
+        yield files.problem("minios.yaml", ("image", "backend"), NEEDS_REGISTRY)
+    for stem, arch in project.arches.items():
+        if arch.backend == "docker":
+            yield files.problem(f"arches/{stem}.yaml", ("backend",), NEEDS_REGISTRY)
 
 
 def _patches(project: Project, files: Files) -> Iterator[str]:

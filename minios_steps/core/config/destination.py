@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from minios_steps.core.config.base import Model, TagPattern, Text
+from minios_steps.core.config.base import FrozenMapping, Model, Name, TagPattern, Text
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.registry.reference import Reference, check_repository, is_loopback
 
@@ -44,6 +44,16 @@ class LayoutDestination(Model):
     path: Text = "out/minios"
 
 
+class WorkerLogin(Model):
+    """Whom the workers of an arch log in as to push into its staging repository, and into no other.
+
+    `password_secret` is the name of a Buildbot secret.
+    """
+
+    username: Text
+    password_secret: Text
+
+
 class RegistryDestination(Model):
     """A repository of a registry.
 
@@ -54,7 +64,8 @@ class RegistryDestination(Model):
     `password_secret`, the name of a Buildbot secret; without them what `docker login` left
     for the master's user is taken. `format`: of index and images. `immutable`: tags, by their
     patterns, that never move. `on_race`: when somebody else moved a tag meanwhile, `stop`, or
-    `rebase` on what is there now.
+    `rebase` on what is there now. `workers`: by arch, for the backend `docker`; of an arch
+    that is not in it, what `docker login` left for the worker's own user is taken.
     """
 
     kind: Literal["registry"]
@@ -67,6 +78,7 @@ class RegistryDestination(Model):
     format: Literal["oci", "docker"] = "oci"
     immutable: tuple[TagPattern, ...] = ()
     on_race: Literal["stop", "rebase"] = "stop"
+    workers: FrozenMapping[Name, WorkerLogin] = Field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -99,7 +111,7 @@ class RegistryDestination(Model):
         found = RegistryDestination.model_validate(given)
         if found.host == self.host:
             return found.model_copy(update={"plain_http": plain_http or self.plain_http})
-        return found.model_copy(update={"ca": "", "username": "", "password_secret": ""})
+        return found.model_copy(update={"ca": "", "username": "", "password_secret": "", "workers": {}})
 
 
 Destination = Annotated[LayoutDestination | RegistryDestination, Field(discriminator="kind")]

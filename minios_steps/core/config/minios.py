@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from minios_steps.core.config.base import (
+    Backend,
     FrozenMapping,
     Model,
     Name,
@@ -20,7 +21,11 @@ from minios_steps.core.config.destination import Destination, LayoutDestination
 
 
 class ImageSpec(Model):
-    """The image's name and the texts of its labels (`org.opencontainers.image.*`)."""
+    """The image's name and the texts of its labels (`org.opencontainers.image.*`).
+
+    `backend`: `oci`, packed on the master; or `docker`, built by the Docker engine of the worker
+    that compiled it, which takes a registry as destination.
+    """
 
     name: Name
     title: Text
@@ -29,6 +34,7 @@ class ImageSpec(Model):
     url: str = ""
     vendor: str = ""
     command: Annotated[tuple[Text, ...], Field(min_length=1)] = ("/bin/sh",)
+    backend: Backend = "oci"
 
 
 class Policy(Model):

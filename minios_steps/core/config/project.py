@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minios_steps.core.config.base import BACKENDS
 from minios_steps.core.errors import ConfigError
 from minios_steps.core.kconfig import Fragment
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from minios_steps.core.config.arch import Arch
-    from minios_steps.core.config.base import Role, Variant
+    from minios_steps.core.config.base import Backend, Role, Variant
     from minios_steps.core.config.minios import Minios
     from minios_steps.core.config.sources import Sources
     from minios_steps.core.config.workers import Workers
+
+
+NEEDS_REGISTRY = "the worker's engine hands images over through a registry, and none is the destination"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,36 @@ class Project:
     def role(self, arch: str) -> Role:
         """An arch's role; one without a role in `minios.yaml` is a candidate."""
         return self.minios.arches.get(arch, "candidate")
+
+    def backend(self, arch: str, asked: str = "") -> Backend:
+        """What makes an arch's images: as asked, else as its file says, else as `minios.yaml` does.
+
+        Raises:
+            ConfigError: there is no such backend.
+        """
+        found = asked or self.arches[arch].backend or self.minios.image.backend
+        for backend in BACKENDS:
+            if backend == found:
+                return backend
+        raise ConfigError(f"unknown backend {found!r}: there are {' and '.join(BACKENDS)}")
+
+    def check_backend(self, arches: Iterable[str], asked: str, *, registry: bool) -> None:
+        """Make sure that the images of some arches can be made as asked.
+
+        Args:
+            arches: their names.
+            asked: a backend; empty for what the configuration says.
+            registry: whether releases go to one.
+
+        Raises:
+            ConfigError: there is no such backend, or it is `docker` and there is no registry.
+        """
+        for arch in arches:
+            if self.backend(arch, asked) == "docker" and not registry:
+                raise ConfigError(
+                    f"backend docker for {arch}: {NEEDS_REGISTRY}",
+                    hint="write `destination: {kind: registry, repository: HOST/REPO}` in minios.yaml",
+                )
 
     def version(self, text: str) -> Version:
         """The version that `newest` or a pinned release's number stands for.

@@ -24,7 +24,7 @@ from minios_steps.core.platform import Platform
 from minios_steps.core.rootfs import BUSYBOX, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.base import Variant
@@ -88,7 +88,9 @@ def verify_candidate(
     manifest = RawManifest.parse(_fetch(source, descriptor, MANIFEST_LIMIT, "manifest"))
     docker = _check_manifest(manifest, descriptor)
     config = _fetch(source, manifest.config, CONFIG_LIMIT, "config")
-    kind, said = ("label", labels_of(config, "config")) if docker else ("annotation", manifest.annotations)
+    kind, said = ("label", {}) if docker else ("annotation", manifest.annotations)
+    # An engine writes no annotations, in whichever form it pushes.
+    said = {**labels_of(config, "config"), **said}
     for key, expected in ((keys.CELL_KEY, cell_key), (keys.VARIANT, variant)):
         if (found_text := said.get(key)) != expected:
             raise ImageError(f"{kind} {key}: expected {expected!r}, found {found_text!r:.120}")
@@ -98,7 +100,7 @@ def verify_candidate(
         if found.normalised != wanted.normalised:
             raise ImageError(f"expected an image for {wanted}, found one for {found}")
     layer = manifest.layers[0]
-    tar = _unpack(_fetch(source, layer, LAYER_LIMIT, "layer"))
+    tar = unpack_layer(_fetch(source, layer, LAYER_LIMIT, "layer"))
     if (unpacked := Digest.of(tar)) != diff_id:
         raise ImageError(f"the layer's diff id: the config says {diff_id}, found {unpacked}")
     program = _check_program(tar, arch, variant)
@@ -146,8 +148,12 @@ def _read_config(raw: bytes) -> tuple[Platform, Digest]:
     return Platform(*parts), Digest.parse(diff_ids[0])
 
 
-def _unpack(packed: bytes) -> bytes:
-    """The tar in a gzip file; a bomb ends at the limit."""
+def unpack_layer(packed: bytes) -> bytes:
+    """The tar in a layer's gzip file.
+
+    Raises:
+        ImageError: it is not gzip, is damaged, or unpacks to more than `TAR_LIMIT` bytes.
+    """
     state = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         tar = state.decompress(packed, TAR_LIMIT)
@@ -162,8 +168,8 @@ def _unpack(packed: bytes) -> bytes:
 
 def _check_program(tar: bytes, arch: Arch, variant: Variant) -> ElfInfo:
     # Only names are kept: the bytes of a whole layer need not be in memory twice.
-    tree = {entry.path: dataclasses.replace(entry, data=None) for entry in _scan(tar)}
-    program = _read_program(tar, BUSYBOX, arch)
+    tree = {entry.path: dataclasses.replace(entry, data=None) for entry in scan_layer(tar)}
+    program = _read_program(tar, tree, BUSYBOX, arch)
     if variant == "static" and (program.interpreter or program.needed):
         raise ImageError(
             f"{BUSYBOX} is dynamic in a static image: it names {program.interpreter or program.needed[0]}"
@@ -174,18 +180,22 @@ def _check_program(tar: bytes, arch: Arch, variant: Variant) -> ElfInfo:
         loader = follow(tree, program.interpreter)
         if loader is None or loader.kind == "dir":
             raise ImageError(f"{BUSYBOX} names the loader {program.interpreter}, which is not in the layer")
-        _read_program(tar, loader.target or loader.path, arch)
+        _read_program(tar, tree, loader.path, arch)
     return program
 
 
-def _read_program(tar: bytes, path: str, arch: Arch) -> ElfInfo:
-    for entry in _scan(tar):
-        if entry.path == path and isinstance(entry.data, bytes):
+def _read_program(tar: bytes, tree: Mapping[str, Entry], path: str, arch: Arch) -> ElfInfo:
+    # Docker keeps a file's bytes under whichever of its hard links comes first.
+    named = tree.get(path)
+    holder = named.target if named and named.kind == "hardlink" else path
+    for entry in scan_layer(tar):
+        if entry.path == holder and isinstance(entry.data, bytes):
             program = read_elf(entry.data, path)
             check_machine(program, arch, path)
             return program
     raise ImageError(f"the layer has no file {path}")
 
 
-def _scan(tar: bytes) -> Iterator[Entry]:
+def scan_layer(tar: bytes) -> Iterator[Entry]:
+    """The entries of a layer's tar, within the limits; see `scan_members` for what it raises."""
     return scan_members(BytesIO(tar), max_bytes=TAR_LIMIT, max_entries=MAX_ENTRIES, name="layer")
