@@ -52,9 +52,13 @@ setup(
         "buildbot>=4.3,<5",
         "buildbot-worker>=4.3,<5",
         "buildbot-www>=4.3,<5",
+        "cryptography>=43,<60",
+        "cyclonedx-python-lib>=11.12,<12",
         "docker>=7.1,<8",
+        "packageurl-python>=0.16,<1",
         "pydantic>=2.9,<3",
         "pyelftools>=0.32,<1",
+        "PyNaCl>=1.5,<2",
         "PyYAML>=6.0.2,<7",
         "requests>=2.32,<3",
         "rich>=13.9,<16",
@@ -65,6 +69,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "cyclonedx-python-lib[json-validation]>=11.12,<12",
             "mypy>=1.15,<3",
             "pytest>=8.3,<10",
             "pytest-timeout>=2.3,<3",

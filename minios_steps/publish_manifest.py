@@ -22,6 +22,8 @@ from minios_steps.core.release import Published, Releaser, ReleaseReport
 from minios_steps.core.release_layout import LayoutTarget
 from minios_steps.core.release_record import RecordFacts
 from minios_steps.core.release_registry import RegistryTarget
+from minios_steps.core.supply.chain import SupplyChain
+from minios_steps.core.supply.keys import SigningKey
 from minios_steps.core.version import Version
 from minios_steps.registry_step import RegistryStep
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from minios_steps.core.config.project import Project
     from minios_steps.core.registry.connect import Connection
-    from minios_steps.core.release_target import Attachments, ReleaseTarget
+    from minios_steps.core.release_target import ReleaseTarget
 
 _DISTRIBUTIONS = {"minios": "minios-buildbot", "buildbot": "buildbot"}
 
@@ -47,7 +49,9 @@ class PublishManifest(RegistryStep):
         layout: the OCI image layout to publish into, where there is no `registry`.
         holder: who claims to move a registry's tags; by default this master by its name.
         claim: how long to wait for other masters, and how long they wait for this one.
-        attachments: makes what is attached to index and images before the tags move.
+        signing_key: the private key that signs index, images and papers, in PEM: a renderable such
+            as `util.Secret("NAME")`, rendered when it is needed and kept nowhere.
+        signing_password: of that key, likewise; None where it has none.
 
     Reads the properties `cells` and `asked_arches` of `TriggerMatrix`. Updates `cells`
     and appends to `releases`, a list of `ReleaseReport` in JSON form. FAILURE when the
@@ -67,7 +71,8 @@ class PublishManifest(RegistryStep):
         layout: Path | None = None,
         holder: Holder | None = None,
         claim: Times = DEFAULT_TIMES,
-        attachments: Attachments | None = None,
+        signing_key: Any = None,
+        signing_password: Any = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", f"publish {version} {variant}")
@@ -79,7 +84,8 @@ class PublishManifest(RegistryStep):
         self.layout = layout
         self.holder = holder
         self.claim = claim
-        self.attachments = attachments
+        self.signing_key = signing_key
+        self.signing_password = signing_password
 
     async def work(self) -> int:
         """Publish and tell."""
@@ -88,7 +94,8 @@ class PublishManifest(RegistryStep):
         try:
             connector = await self.connector()
             facts = await self._facts()
-            done = await self.in_thread(self._publish, mine, connector, facts)
+            key = await self._key()
+            done = await self.in_thread(self._publish, mine, connector, facts, key)
         except CancelledError:
             raise
         except MiniosError as error:
@@ -117,11 +124,16 @@ class PublishManifest(RegistryStep):
         return int(WARNINGS if report.outcome == "partial" else SUCCESS)
 
     def _publish(
-        self, cells: list[CellResult], connector: Callable[[], Connection] | None, facts: RecordFacts
+        self,
+        cells: list[CellResult],
+        connector: Callable[[], Connection] | None,
+        facts: RecordFacts,
+        key: SigningKey | None,
     ) -> Published:
         store = CandidateStore(self.store)
         with self._target(store, connector) as target:
-            releaser = Releaser(self.project, store, target, facts=facts, attachments=self.attachments)
+            papers = SupplyChain(target.candidates, key)
+            releaser = Releaser(self.project, store, target, facts=facts, attachments=papers)
             version = Version.parse(str(self.version))
             return releaser.publish(version, self.variant, cells, list(self.getProperty("asked_arches", [])))
 
@@ -137,6 +149,19 @@ class PublishManifest(RegistryStep):
             yield LayoutTarget(Layout(self.layout), store)
         else:
             raise MiniosError("PublishManifest has neither a layout nor a registry")
+
+    async def _key(self) -> SigningKey | None:
+        """The key that signs; None where none is asked for."""
+        names = self.project.minios.signing
+        pem = await self.secret(self.signing_key, names.key_secret, "the key that signs releases")
+        if not pem:
+            return None
+        password = await self.secret(
+            self.signing_password, names.password_secret, "the password of the signing key"
+        )
+        what = f"secret {names.key_secret!r}" if names.key_secret else "signing_key"
+        # A password costs a tenth of a second on purpose.
+        return await self.in_thread(SigningKey.load, pem.encode(), password.encode(), what)
 
     async def _facts(self) -> RecordFacts:
         """Who asked for this, and with which programs."""

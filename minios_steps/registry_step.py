@@ -59,14 +59,27 @@ class RegistryStep(MiniosStep):
             registry, self.registry_root, password=password, cancelled=self.cancelled, report=report
         )
 
-    async def _password(self) -> str:
-        if self.password is None:
+    async def secret(self, value: Any, name: str, what: str) -> str:
+        """The text of a secret, rendered now and kept nowhere; empty where none is asked for.
+
+        Args:
+            value: a renderable such as `util.Secret("NAME")`, or None.
+            name: of the secret, for the message.
+            what: it is, for the message.
+
+        Raises:
+            MiniosError: the master has no such secret.
+        """
+        if value is None:
             return ""
         try:
-            return str(await self.build.render(self.password))
+            return str(await self.build.render(value))
         except KeyError:
-            name = self.registry.password_secret if self.registry else ""
             raise MiniosError(
-                f"the master has no secret {name!r}, the password of the registry",
+                f"the master has no secret {name!r}, {what}",
                 hint=f"put it into secrets/{name} of the state folder, mode 600, and restart the master",
             ) from None
+
+    async def _password(self) -> str:
+        name = self.registry.password_secret if self.registry else ""
+        return await self.secret(self.password, name, "the password of the registry")

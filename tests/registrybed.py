@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from minios_steps.core.digest import Digest
+from minios_steps.core.oci.media import INDEX
 from minios_steps.core.registry.client import Registry
 from minios_steps.core.registry.endpoint import Endpoint
 from minios_steps.core.web.patience import Patience
@@ -195,8 +196,23 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "tags":
             names = [tag for tag in self.server.repo(repo).manifests if ":" not in tag]
             self.answer(200, body=json.dumps({"name": repo, "tags": names}).encode())
+        elif self.server.keeps_referrers:
+            self.referrers(repo, rest)
         else:
             self.answer(404)
+
+    def referrers(self, repo: str, subject: str) -> None:
+        found = {}
+        for raw, kind in self.server.repo(repo).manifests.values():
+            told = json.loads(raw)
+            if (told.get("subject") or {}).get("digest") == subject:
+                digest = str(Digest.of(raw))
+                artifact = told.get("artifactType") or told["config"]["mediaType"]
+                found[digest] = {
+                    "mediaType": kind, "digest": digest, "size": len(raw), "artifactType": artifact,
+                }  # fmt: skip
+        body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(found.values())}
+        self.answer(200, {"Content-Type": INDEX}, json.dumps(body).encode())
 
     def blob(self, repo: str, digest: str) -> None:
         data = self.server.repo(repo).blobs.get(digest)

@@ -61,8 +61,12 @@ def _factory(its_steps: list[Any]) -> Any:
 
 def password_of(place: Place) -> Any:
     """The password of a registry, as Buildbot gives it to a step that runs; None where there is none."""
-    registry = place.registry
-    return util.Secret(registry.password_secret) if registry and registry.password_secret else None
+    return _secret(place.registry.password_secret) if place.registry else None
+
+
+def _secret(name: str) -> Any:
+    """A secret by its name; None where there is no name."""
+    return util.Secret(name) if name else None
 
 
 def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place, compile_lock: Any) -> Any:
@@ -191,6 +195,8 @@ def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
             layout=place.layout,
             registry=place.registry,
             password=password_of(place),
+            signing_key=_secret(project.minios.signing.key_secret),
+            signing_password=_secret(project.minios.signing.password_secret),
             holder=holder,
             locks=[lock.access("exclusive")],
         )

@@ -57,7 +57,8 @@ class LayoutTarget:
             for digest in self._candidates.blobs(image.descriptor)
         }
         changed = self.layout.publish(
-            dict.fromkeys(release.tags, release.index.descriptor),
+            dict.fromkeys(release.tags, release.index.descriptor)
+            | {item.tag: item.descriptor for item in release.artifacts if item.tag},
             raw=[release.index.raw, *(blob for item in release.artifacts for blob in item.blobs)],
             files=files,
             artifacts=[item.manifest for item in release.artifacts],

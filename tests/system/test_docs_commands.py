@@ -26,9 +26,21 @@ if TYPE_CHECKING:
 PROGRAMS = {"buildbot", "echo", "export", "grep", "install", "ln", "minios", "mkdir", "rm", "skopeo"}
 """What is really run. Anything else needs a line here, or below."""
 
+_SIGNED = "it needs a signed release; test_supply.py does the same on a registry of its own"
+_COSIGN = "--key cosign.pub --insecure-ignore-tlog=true"
+_SIGNATURE = '.layers[0].annotations["dev.cosignproject.cosign/signature"]'
 NOT_RUN = {
     "./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines",
     "minios matrix --registry 127.0.0.1:5000/team/minios": "test_matrix_registry.py has a registry for it",
+    "minios release verify docker://registry.example/team/minios:latest --key cosign.pub": _SIGNED,
+    f"cosign verify {_COSIGN} registry.example/team/minios:latest": _SIGNED,
+    **{
+        f"cosign verify-attestation {_COSIGN} --type {kind} registry.example/team/minios@sha256:HEX": _SIGNED
+        for kind in ("slsaprovenance1", "cyclonedx")
+    },
+    "skopeo copy docker://registry.example/team/minios:sha256-HEX.sig dir:signed": _SIGNED,
+    f"jq -r '{_SIGNATURE}' signed/manifest.json | base64 -d >signature": _SIGNED,
+    "openssl dgst -sha256 -verify cosign.pub -signature signature signed/LAYER": _SIGNED,
 }
 
 EXITS: dict[str, int] = {"minios release rollback docker://127.0.0.1:5000/team/minios:stable": 2}

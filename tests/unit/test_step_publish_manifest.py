@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from releasebed import ALL, OLDER, cell, make_project, put_cell
 from stepbed import StepCase
+from supplybed import make_key
 
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.cell_result import CellResult
 from minios_steps.core.oci.layout import Layout
+from minios_steps.core.oci.layout_store import LayoutStore
 from minios_steps.core.release import Releaser
+from minios_steps.core.supply.verify import verify_release
 from minios_steps.publish_manifest import PublishManifest
 
 if TYPE_CHECKING:
@@ -79,6 +84,27 @@ class Publishing(StepCase):
         self.expect_outcome(SUCCESS, f"1.38.0 static unchanged as 1.38.0, 1.38, latest ({first})")
         await self.run_step()
         assert [report["outcome"] for report in self.property("releases")] == ["released", "unchanged"]
+
+    async def test_signed_with_a_secret(self) -> None:
+        key = make_key()
+        pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"p"))
+        self.publish(signing_key=pem.decode(), signing_password="p\n")
+        self.cells(*self.good(*ALL))
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        report = verify_release(LayoutStore(self.layout), "latest", self.project.arches, key.public)
+        assert report.good, report.faults
+
+    async def test_a_key_that_is_none_releases_nothing(self) -> None:
+        self.publish(signing_key="no key")
+        self.cells(*self.good(*ALL))
+        self.expect_outcome(FAILURE)
+        await self.run_step()
+        (report,) = self.property("releases")
+        assert report["outcome"] == "failed"
+        assert report["reasons"][0].startswith("signing_key: not a private key in PEM")
+        assert "no key" not in json.dumps(report)
+        assert not self.layout.exists
 
     async def test_optional_arch_left_out(self) -> None:
         self.publish()

@@ -18,6 +18,7 @@ from minios_steps.core.config.base import (
     VersionText,
 )
 from minios_steps.core.config.destination import Destination, LayoutDestination
+from minios_steps.core.config.signing import Signing, Uri
 
 
 class ImageSpec(Model):
@@ -63,7 +64,11 @@ class Web(Model):
 
 
 class Minios(Model):
-    """The whole of `minios.yaml`. Arches that have a file but no role here are candidates."""
+    """The whole of `minios.yaml`. Arches that have a file but no role here are candidates.
+
+    `builder_id`: a URI for the machine that builds and those who may change what it does; it
+    stands in each image's provenance.
+    """
 
     image: ImageSpec
     versions: Annotated[tuple[Literal["newest"] | VersionText, ...], Field(min_length=1)] = ("newest",)
@@ -74,4 +79,6 @@ class Minios(Model):
     destination: Destination = LayoutDestination()
     kconfig_base: Literal["defconfig", "allnoconfig"] = "defconfig"
     smoke: SmokeSpec = SmokeSpec()
+    signing: Signing = Signing()
+    builder_id: Uri = "urn:minios:builder"
     web: Web = Web()

@@ -36,15 +36,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact's exact bytes: its manifest, and every blob that the manifest names."""
+    """An artifact's exact bytes: its manifest, and every blob that the manifest names.
+
+    `tag`: one under which readers look for it that know no referrers; empty for none.
+    """
 
     manifest: bytes
     blobs: tuple[bytes, ...]
+    tag: str = ""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What a tag that points at it says."""
+        return Descriptor(media.MANIFEST, Digest.of(self.manifest), len(self.manifest))
 
     def attach_to(self, store: ImageStore) -> bool:
         """Make sure a store has it, listed as a referrer of its subject; whether anything was written."""
         written = [store.put_blob(blob, Digest.of(blob)) for blob in self.blobs]
-        return any((*written, store.attach(self.manifest)))
+        written.append(store.attach(self.manifest))
+        if self.tag:
+            written.append(store.set_tags([self.tag], self.manifest, media.MANIFEST))
+        return any(written)
 
 
 def build_artifact(
@@ -54,6 +66,7 @@ def build_artifact(
     *,
     annotations: Mapping[str, str] | None = None,
     config: Part | None = None,
+    tag: str = "",
 ) -> Artifact:
     """Write an artifact; the same arguments give the same bytes.
 
@@ -63,6 +76,7 @@ def build_artifact(
         parts: its blobs, in order; at least one.
         annotations: for the manifest.
         config: only where readers of this type want one.
+        tag: for those who look for it under a tag.
     """
     head = config or Part(media.EMPTY, EMPTY)
     target = Descriptor(subject.media_type, subject.digest, subject.size)
@@ -77,4 +91,4 @@ def build_artifact(
             **({"annotations": dict(annotations)} if annotations else {}),
         }
     )
-    return Artifact(manifest, tuple(dict.fromkeys((head.data, *(part.data for part in parts)))))
+    return Artifact(manifest, tuple(dict.fromkeys((head.data, *(part.data for part in parts)))), tag)

@@ -85,9 +85,9 @@ def verify_candidate(
         ElfError: BusyBox is a program for another machine.
         UnsafeArchiveError: the layer has what an archive must not have.
     """
-    manifest = RawManifest.parse(_fetch(source, descriptor, MANIFEST_LIMIT, "manifest"))
+    manifest = RawManifest.parse(fetch(source, descriptor, MANIFEST_LIMIT, "manifest"))
     docker = _check_manifest(manifest, descriptor)
-    config = _fetch(source, manifest.config, CONFIG_LIMIT, "config")
+    config = fetch(source, manifest.config, CONFIG_LIMIT, "config")
     kind, said = ("label", {}) if docker else ("annotation", manifest.annotations)
     # An engine writes no annotations, in whichever form it pushes.
     said = {**labels_of(config, "config"), **said}
@@ -100,7 +100,7 @@ def verify_candidate(
         if found.normalised != wanted.normalised:
             raise ImageError(f"expected an image for {wanted}, found one for {found}")
     layer = manifest.layers[0]
-    tar = unpack_layer(_fetch(source, layer, LAYER_LIMIT, "layer"))
+    tar = unpack_layer(fetch(source, layer, LAYER_LIMIT, "layer"))
     if (unpacked := Digest.of(tar)) != diff_id:
         raise ImageError(f"the layer's diff id: the config says {diff_id}, found {unpacked}")
     program = _check_program(tar, arch, variant)
@@ -110,8 +110,12 @@ def verify_candidate(
     )
 
 
-def _fetch(source: BlobSource, descriptor: Descriptor, limit: int, what: str) -> bytes:
-    """A blob whose size and digest are those of its descriptor, whatever the source checked."""
+def fetch(source: BlobSource, descriptor: Descriptor, limit: int, what: str) -> bytes:
+    """A blob whose size and digest are those of its descriptor, whatever the source checked.
+
+    Raises:
+        ImageError: it is missing, larger than `limit` bytes, or has other bytes.
+    """
     if descriptor.size > limit:
         raise ImageError(f"{what} {descriptor.digest}: {descriptor.size:,} bytes, {limit:,} are allowed")
     data = source.read(descriptor.digest, descriptor.size)
