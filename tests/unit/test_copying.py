@@ -7,6 +7,7 @@ import pytest
 from registrybed import Bed, serving
 from registryfaults import status
 from sealedbed import put_release, seal, side_tag, sign
+from supplybed import TAG, make_key, make_release
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
@@ -15,6 +16,7 @@ from minios_steps.core.oci.layout import Layout
 from minios_steps.core.oci.layout_store import LayoutStore
 from minios_steps.core.registry.errors import RegistryError
 from minios_steps.core.registry.store import RegistryStore
+from minios_steps.core.supply.verify import verify_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,6 +177,19 @@ def test_a_registry_that_does_not_mount(
     assert mount(config, "team/app")
     with pytest.raises(RegistryError, match="not a repository"):
         mount(config, "UPPER")
+
+
+def test_a_signed_release_is_good_where_it_was_copied_to(
+    layout: LayoutStore, registry: RegistryStore, tmp_path: Path
+) -> None:
+    made, key = make_release(tmp_path), make_key()
+    made.put_into(layout)
+    made.attach(layout, key)
+    copy(layout, registry, TAG, TAG)
+    report = verify_release(registry, TAG, made.project.arches, key.public)
+    assert report.good, report.faults
+    assert report.digest == str(made.index.descriptor.digest)
+    assert copy(layout, registry, TAG, TAG).sent == 0
 
 
 def test_a_copy_that_failed_goes_on_where_it_was(

@@ -29,6 +29,7 @@ COMMANDS = {
     "inspect": "inspect:inspect",
     "release list": "release_list:list_releases",
     "release show": "release_show:show",
+    "release verify": "release_verify:verify",
     "release retag": "release_tags:retag",
     "release rollback": "release_tags:rollback",
     "release copy": "release_copy:copy",
