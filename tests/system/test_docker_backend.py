@@ -138,7 +138,8 @@ class TestEngine(EngineCase):
     async def test_cpu_that_cannot_run_here(self) -> None:
         layer = make_image(self.folder, platform="linux/sw64", program=make_elf(SW64, kind=2)).layer
         build = await self.run_one(self.steps_of("sw64", layer), "sw64")
-        assert build["results"] == WARNINGS, build["steps"]
+        assert build["results"] == SUCCESS, build["steps"]
+        assert build["steps"]["smoke-image"]["results"] == WARNINGS
         said = "not run: the Docker engine of this worker cannot run linux/sw64"
         assert build["steps"]["smoke-image"]["state_string"] == said
         assert {(check["outcome"], check["detail"]) for check in build["properties"]["smoke"]} == {

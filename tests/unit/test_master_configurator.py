@@ -231,7 +231,8 @@ destination:
 """
     config = write_config(tmp_path / "config", {"minios.yaml": MINIOS + destination})
     builders = by_name(configure(config, tmp_path / "state")["builders"])
-    push = builders["x86_64"].factory.steps[-1].buildStep()
+    made = {step.name: step for step in (one.buildStep() for one in builders["x86_64"].factory.steps)}
+    push = made["push"]
     assert (push.registry.host, push.registry_root) == ("registry.example", config)
     assert repr(push.password) == "Secret(door)"
     assert push.doStepIf is True, "a reused candidate may be gone from staging"
