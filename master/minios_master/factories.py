@@ -71,7 +71,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
     }
     return _factory(
         [
-            steps.ProbeToolchain(arch=arch, timeout_factor=arch.timeout_factor),
+            steps.ProbeToolchain(arch=arch, cache=settings.cache, timeout_factor=arch.timeout_factor),
             ReuseCandidate(project=project, arch=arch.name, store=settings.store, **cell),
             steps.FetchSource(
                 version=VERSION,

@@ -21,7 +21,7 @@ from minios_steps.core.sources.storage import StorageError, writing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_TOOLS = ("apt-get", "apt-cache", "apt-config")
+APT_TOOLS = ("apt-get", "apt-cache", "apt-config")
 _UPDATE_SECONDS = 180
 _DOWNLOAD_SECONDS = 300
 _QUERY_SECONDS = 60
@@ -64,7 +64,7 @@ def machine_archives(
         SourceError: there is no apt here, or it names no Debian archive.
         CancelledError: cancelled.
     """
-    missing = [tool for tool in _TOOLS if not shutil.which(tool)]
+    missing = [tool for tool in APT_TOOLS if not shutil.which(tool)]
     if missing:
         raise SourceError(f"needs apt, and there is no {missing[0]} on this machine")
     command = (
