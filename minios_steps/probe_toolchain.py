@@ -33,7 +33,8 @@ class ProbeToolchain(MiniosStep):
         cache: the master's cache folder.
 
     Sets the properties `toolchain_identity` (text: what can change the bytes), `cc_prefix`,
-    `cores`, `native` (whether the worker runs the arch itself) and `emulator` (a path).
+    `cores`, `ccache` (whether it is there), `native` (whether the worker runs the arch itself) and
+    `emulator` (a path).
     """
 
     name = "probe"
@@ -59,6 +60,7 @@ class ProbeToolchain(MiniosStep):
             "toolchain_identity": toolchain.identity,
             "cc_prefix": toolchain.prefix,
             "cores": toolchain.cores,
+            "ccache": bool(toolchain.ccache),
             "native": toolchain.uname in self.arch.uname,
             "emulator": toolchain.emulator,
         }

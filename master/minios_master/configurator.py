@@ -126,6 +126,9 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     util.BooleanParameter(
                         name="force_rebuild", label="Build even what was built before", default=False
                     ),
+                    util.BooleanParameter(
+                        name="clean_check", label="Compare kept objects with a clean build", default=False
+                    ),
                 ],
             )
         )

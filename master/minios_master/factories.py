@@ -31,8 +31,16 @@ def _cell(properties: Any, arch: str) -> Cell:
     return Cell(Version.parse(properties.getProperty("version")), properties.getProperty("variant"), arch)
 
 
+def _is_local(properties: Any) -> bool:
+    return str(properties.getProperty("workername")).startswith(LOCAL_PREFIX)
+
+
 def _not_reused(step: Any) -> bool:
     return not step.getProperty("reused", False)
+
+
+def _clean_check(step: Any) -> bool:
+    return _not_reused(step) and bool(step.getProperty("clean_check", False))
 
 
 def _is_skipped(results: int, _step: Any) -> bool:
@@ -60,8 +68,12 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
     @util.renderer  # type: ignore[untyped-decorator]
     def locks(properties: Any) -> Any:
         # Only this machine's own workers share its cores.
-        local = str(properties.getProperty("workername")).startswith(LOCAL_PREFIX)
-        return [compile_lock.access("counting")] if local else []
+        return [compile_lock.access("counting")] if _is_local(properties) else []
+
+    @util.renderer  # type: ignore[untyped-decorator]
+    def trees(properties: Any) -> Any:
+        # This machine's own workers have their folders side by side, and share what is beside them.
+        return "../.." if _is_local(properties) else ".."
 
     cell = {"version": VERSION, "variant": VARIANT}
     fresh: dict[str, Any] = {
@@ -78,6 +90,8 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
                 sources=project.sources,
                 config_root=project.root,
                 cache=settings.cache,
+                trees=trees,
+                kept=util.Interpolate(f"{arch.name} {arch.busybox_arch} %(prop:variant)s"),
                 **fresh,
             ),
             steps.ConfigureBusyBox(
@@ -92,6 +106,12 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
                 jobs=util.Property("jobs", default=project.workers.local.jobs),
                 locks=locks,
                 **fresh,
+            ),
+            steps.CheckKept(
+                arch=arch,
+                jobs=util.Property("jobs", default=project.workers.local.jobs),
+                locks=locks,
+                **{**fresh, "doStepIf": _clean_check},
             ),
             steps.StageRootfs(
                 arch=arch,
@@ -129,6 +149,7 @@ def matrix_factory(project: Project, settings: Settings, layout: Path) -> Any:
                 child_properties={
                     "jobs": util.Property("jobs", default=0),
                     "force_rebuild": util.Property("force_rebuild", default=False),
+                    "clean_check": util.Property("clean_check", default=False),
                 },
                 **matrix_properties(),
             )
