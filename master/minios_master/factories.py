@@ -91,7 +91,9 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
                 config_root=project.root,
                 cache=settings.cache,
                 trees=trees,
-                kept=util.Interpolate(f"{arch.name} {arch.busybox_arch} %(prop:variant)s"),
+                kept=util.Interpolate(
+                    f"{arch.name} {arch.busybox_arch} {project.minios.kconfig_base} %(prop:variant)s"
+                ),
                 **fresh,
             ),
             steps.ConfigureBusyBox(

@@ -78,7 +78,7 @@ def test_only_this_machines_workers_share_their_sources(project: Project) -> Non
     fetch = cell_steps(project)["fetch"]
     assert rendered(fetch.trees, workername="local-sw64") == "../.."
     assert rendered(fetch.trees, workername="vendor-7") == ".."
-    assert rendered(fetch.kept, variant="static") == "sw64 sw64 static"
+    assert rendered(fetch.kept, variant="static") == "sw64 sw64 defconfig static"
 
 
 def test_kept_objects_are_checked_when_that_is_asked_for(project: Project) -> None:
