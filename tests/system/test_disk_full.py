@@ -41,7 +41,7 @@ def test_the_build_folder_is_full(config_copy: Any, small_disk: Path) -> None:
 
 def test_the_destination_is_full(config_copy: Any, minios: Any, small_disk: Path) -> None:
     with (small_disk / "ballast").open("wb") as stream:
-        stream.write(bytes(small_disk.stat().st_blksize * 2950))
+        stream.write(bytes(small_disk.stat().st_blksize * 3050))
     cli = minios(config_copy(tiny=True, arches={"x86_64": "required"}))
     done = cli.run("matrix", "--out", str(small_disk / "out"))
     assert done.returncode == 1, done.stdout + done.stderr
