@@ -10,6 +10,7 @@ STEPS = {
     "ProbeToolchain": "probe_toolchain",
     "ConfigureBusyBox": "configure_busybox",
     "CompileBusyBox": "compile_busybox",
+    "CheckKept": "check_kept",
     "StageRootfs": "stage_rootfs",
     "SmokeTest": "smoke_test",
     "BuildImage": "build_image",

@@ -107,7 +107,7 @@ def _models(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The models a key holds, each with what comes between: `[]` in a list, `.NAME` in a mapping."""
     if "$ref" in told:
         yield "", told["$ref"].rpartition("/")[2]
-    for choice in told.get("oneOf", ()):
+    for choice in (*told.get("oneOf", ()), *told.get("anyOf", ())):
         yield from _models(choice)
     for mark, name in (("[]", "items"), (".NAME", "additionalProperties")):
         if isinstance(told.get(name), dict):

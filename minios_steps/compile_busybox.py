@@ -9,6 +9,7 @@ from buildbot.process import logobserver
 from buildbot.process.results import FAILURE, SUCCESS
 
 from minios_steps.core.errors import MiniosError
+from minios_steps.core.make import make_command, make_environment
 from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ class CompileBusyBox(MiniosStep):
         cc_prefix: the compiler's prefix; the property of that name when not given.
         epoch: `SOURCE_DATE_EPOCH`, seconds; the property of that name when not given.
 
-    Statistics: `objects`, `warnings`, `seconds`.
+    It is called through ccache where the worker has it (property `ccache`), with a cache of the
+    worker's own. Statistics: `objects`, `warnings`, `seconds`.
     """
 
     name = "compile"
     renderables = ("jobs", "cc_prefix", "epoch")
-    default_workdir = "build/src"
+    default_workdir = "build/obj"
 
     def __init__(
         self, *, arch: Arch, jobs: Any = 0, cc_prefix: Any = None, epoch: Any = None, **kwargs: Any
@@ -97,16 +99,12 @@ class CompileBusyBox(MiniosStep):
         await self.addLog("stdio")
         self.addLogObserver("stdio", self._observer)
         started = self.master.reactor.seconds()
+        ccache = bool(self.getProperty("ccache", False))
         output = await self.command(
-            [
-                "make",
-                f"-j{jobs}",
-                f"ARCH={self.arch.busybox_arch}",
-                f"CROSS_COMPILE={prefix}",
-                "busybox",
-                "busybox.links",
-            ],
-            env={"KCONFIG_NOTIMESTAMP": "1", "SOURCE_DATE_EPOCH": str(epoch)},
+            make_command(jobs=jobs, arch=self.arch.busybox_arch, prefix=prefix, ccache=ccache),
+            env=make_environment(
+                epoch=int(epoch), ccache=ccache, compiler=str(self.getProperty("toolchain_identity", ""))
+            ),
             timeout=600,
         )
         seconds = round(self.master.reactor.seconds() - started)
@@ -121,11 +119,14 @@ class CompileBusyBox(MiniosStep):
             self.setProperty("problem", self.summary, self.name)
             return int(FAILURE)
         plural = "" if seen.warnings == 1 else "s"
-        self.summary = f"compiled {seen.compiled} files, {seen.warnings} warning{plural}, {seconds} s"
+        again = " again" if self.getProperty("objects_kept", False) else ""
+        self.summary = f"compiled {seen.compiled} files{again}, {seen.warnings} warning{plural}, {seconds} s"
         return int(SUCCESS)
 
     def getCurrentSummary(self) -> dict[str, str]:
         """Files done of the total that ConfigureBusyBox counted."""
-        total = self.getProperty("objects", 0) if self.build is not None else 0
+        # Nobody knows how many of the objects of an earlier build will do.
+        known = self.build is not None and not self.getProperty("objects_kept", False)
+        total = self.getProperty("objects", 0) if known else 0
         done = self._observer.compiled
         return {"step": f"compiling {done}/{max(total, done)} files" if total else f"compiling, {done} files"}

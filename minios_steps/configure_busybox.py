@@ -40,7 +40,7 @@ class ConfigureBusyBox(MiniosStep):
 
     name = "configure"
     renderables = ("fragments", "base")
-    default_workdir = "build/src"
+    default_workdir = "build/obj"
 
     def __init__(
         self, *, arch: Arch, fragments: Any, work_root: Path, base: Any = "defconfig", **kwargs: Any

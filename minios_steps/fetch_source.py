@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SUCCESS
 
+from minios_steps.core.build_folder import BuildFolder, family_of, parse_opened
 from minios_steps.core.errors import MiniosError, SourceError
 from minios_steps.core.sources.cache import SourceCache
 from minios_steps.core.sources.fetch import FetchResult, fetch
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from minios_steps.core.config.sources import Release, Sources
 
-SOURCE_FOLDER = "src"
-"""Where the source is, below the build folder on the worker."""
-
 
 class FetchSource(MiniosStep):
     """Download a release once per master, verify and patch it, and unpack it on the worker.
@@ -30,19 +28,35 @@ class FetchSource(MiniosStep):
         sources: the pinned releases and mirrors.
         config_root: the folder `file` mirrors and `patches/` are relative to.
         cache: the master's cache folder.
+        trees: where the worker keeps unpacked sources, relative to the builder's folder; they may
+            be shared by all that compile on one machine.
+        kept: a text, the same for all cells that may share a folder of objects when their source and
+            compiler are the same; empty for a folder that no other build uses. May be a renderable.
 
-    Sets the properties `source_sha256`, `epoch` (seconds) and `kbuild_rules` (a path on
-    the master). The source is unpacked into `build/src` on the worker.
+    Sets the properties `source_sha256`, `epoch` (seconds), `kbuild_rules` (a path on the
+    master) and `objects_kept` (whether there are objects of an earlier build). The source is
+    unpacked beside the builder's folder; `build/obj` is where make is to be called. With the
+    property `force_rebuild` there are no objects in it.
     """
 
     name = "fetch"
-    renderables = ("version",)
+    renderables = ("version", "trees", "kept")
     default_workdir = "build"
 
     def __init__(
-        self, *, version: Any, sources: Sources, config_root: Path, cache: Path, **kwargs: Any
+        self,
+        *,
+        version: Any,
+        sources: Sources,
+        config_root: Path,
+        cache: Path,
+        trees: Any = "..",
+        kept: Any = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.trees = trees
+        self.kept = kept
         self.version = version
         self.sources = sources
         self.config_root = config_root
@@ -62,11 +76,12 @@ class FetchSource(MiniosStep):
             if lines:
                 await self.addCompleteLog("sources", "\n".join(lines) + "\n")
         self.tell(f"sending BusyBox {version} to the worker")
-        await self._unpack(prepared)
+        kept = await self._open(prepared, release.epoch)
         await self._link_upstream(version)
         self.setProperty("source_sha256", release.sha256, self.name)
         self.setProperty("epoch", release.epoch, self.name)
         self.setProperty("kbuild_rules", str(prepared.rules_path), self.name)
+        self.setProperty("objects_kept", kept, self.name)
         count = len(release.patches)
         patched = f"{count} patch{'es' if count != 1 else ''}"
         megabytes = prepared.path.stat().st_size / 1e6
@@ -102,16 +117,34 @@ class FetchSource(MiniosStep):
                 await self.addURL(f"BusyBox {version}", mirror.url.replace("{version}", str(version)))
                 return
 
-    async def _unpack(self, prepared: PreparedSource) -> None:
+    async def _open(self, prepared: PreparedSource, epoch: int) -> bool:
+        """Make the build folder; returns whether its objects are of an earlier build."""
         await self.remove_folder("build")
         await self.make_folder("build")
-        await self.download_file(prepared.path, "source.tar.gz")
-        script = (
-            f"mkdir {SOURCE_FOLDER} && gzip -dc source.tar.gz > source.tar"
-            f" && tar xf source.tar && mv busybox-*/* {SOURCE_FOLDER}/ && rm -rf busybox-* source.tar*"
+        folder = BuildFolder(
+            trees=str(self.trees),
+            source=prepared.key,
+            family=self._family(prepared, epoch),
+            fresh=bool(self.getProperty("force_rebuild", False)),
         )
-        output = await self.command(["sh", "-c", script], collect=True)
+        opened = await self._run_open(folder)
+        if opened == "wanted":
+            await self.download_file(prepared.path, "source.tar.gz")
+            opened = await self._run_open(folder)
+        if opened == "wanted":
+            raise MiniosError("the worker lost the source that it was sent", hint="see the step's log")
+        return opened == "kept"
+
+    async def _run_open(self, folder: BuildFolder) -> str:
+        output = await self.command(folder.command, collect=True)
         if output.code:
             raise MiniosError(
                 f"the worker cannot unpack the source: {output.last_line}", hint="is its disk full?"
             )
+        return parse_opened(output.stdout)
+
+    def _family(self, prepared: PreparedSource, epoch: int) -> str:
+        if not self.kept:
+            return ""
+        found = [str(self.getProperty(name, "")) for name in ("toolchain_identity", "cc_prefix", "ccache")]
+        return family_of(prepared.key.hex, str(self.kept), str(epoch), *found)

@@ -48,7 +48,7 @@ class StageRootfs(MiniosStep):
 
     name = "stage"
     renderables = ("variant",)
-    default_workdir = "build/src"
+    default_workdir = "build/obj"
 
     def __init__(self, *, arch: Arch, variant: Any, skeleton: Path, work_root: Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,7 +62,7 @@ class StageRootfs(MiniosStep):
         cell_dir = self.scratch(self.work_root)
         installed = cell_dir / "install.tar"
         await self._collect()
-        await self.upload_file("../install.tar", installed, limit=INSTALL_LIMIT)
+        await self.upload_file("install.tar", installed, limit=INSTALL_LIMIT)
         busybox, links = await self.in_thread(self._read_install, installed)
         info = read_elf(busybox, "bin/busybox")
         check_machine(info, self.arch, "bin/busybox")
@@ -83,7 +83,7 @@ class StageRootfs(MiniosStep):
     async def _collect(self) -> None:
         # BusyBox's `make install` starts a process for each of 400 links, seconds of work to say
         # what busybox.links says already; the master makes the links itself.
-        script = f"rm -f ../install.tar && tar cf ../install.tar {PROGRAM} {LINKS}"
+        script = f"rm -f install.tar && tar cf install.tar {PROGRAM} {LINKS}"
         output = await self.command(["sh", "-c", script], collect=True)
         if output.code:
             raise MiniosError(f"what was built cannot be packed on the worker: {output.last_line}")

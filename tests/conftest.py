@@ -7,9 +7,11 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from userland import ROOT, Minios, copy_config
+from userland import ROOT, Minios, copy_config, seed_kits
 
+from minios_steps.core.cancel import never
 from minios_steps.core.config.load import load_project
+from minios_steps.core.musl.kit import obtain_kit
 from minios_steps.core.sources.cache import SourceCache
 from minios_steps.core.sources.fetch import fetch
 
@@ -48,6 +50,14 @@ def tarballs() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
+def kits() -> Path:
+    """A cache that has the musl of every configured CPU, so that no test fetches it for itself."""
+    for arch in load_project(ROOT / "config").arches.values():
+        obtain_kit(arch, CACHE / "musl", report=print, cancelled=never)
+    return CACHE / "musl"
+
+
+@pytest.fixture(scope="session")
 def need() -> Callable[..., None]:
     """Makes sure commands, and root, are there: else a test is skipped, but fails where CI is set."""
 
@@ -74,12 +84,14 @@ def running() -> Iterator[list[Minios]]:
 
 
 @pytest.fixture
-def minios(running: list[Minios], tmp_path: Path) -> Callable[..., Minios]:
+def minios(running: list[Minios], tmp_path: Path, kits: Path) -> Callable[..., Minios]:
     """Makes a `Minios` for a configuration, in the test's own folder or another."""
 
-    def make(config: Path, folder: Path | None = None) -> Minios:
+    def make(config: Path, folder: Path | None = None, *, seeded: bool = True) -> Minios:
         running.append(Minios(config, folder or tmp_path))
         running[-1].folder.mkdir(parents=True, exist_ok=True)
+        if seeded:
+            seed_kits(running[-1].state, kits)
         return running[-1]
 
     return make

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 from buildbot.process.results import FAILURE
 from stepbed import StepCase, download, make_folder, remove_folder, shell
 
+from minios_steps.core.build_folder import BuildFolder
 from minios_steps.core.config.sources import Sources
 from minios_steps.core.digest import Digest
 from minios_steps.core.kbuild import KbuildRules
+from minios_steps.core.sources import prepare
+from minios_steps.core.version import Version
 from minios_steps.fetch_source import FetchSource
 
 if TYPE_CHECKING:
@@ -46,14 +49,6 @@ def tarball(files: Mapping[str, str] = FILES, top: str = "busybox-1.38.0/") -> b
     return stream.getvalue()
 
 
-def unpack() -> Any:
-    script = (
-        "mkdir src && gzip -dc source.tar.gz > source.tar && tar xf source.tar"
-        " && mv busybox-*/* src/ && rm -rf busybox-* source.tar*"
-    )
-    return shell(["sh", "-c", script], workdir=WORKDIR)
-
-
 class FetchCase(StepCase):
     def fetch(
         self,
@@ -63,6 +58,8 @@ class FetchCase(StepCase):
         patches: tuple[str, ...] = (),
         mirrors: tuple[dict[str, Any], ...] = ({"kind": "file", "path": "mirror/busybox-{version}.tar.bz2"},),
         version: Any = "1.38.0",
+        trees: Any = "..",
+        kept: Any = "",
         **limits: int,
     ) -> None:
         """The step, with a mirror that holds `data`, of which `pinned` has the digest."""
@@ -81,8 +78,13 @@ class FetchCase(StepCase):
                 ),
                 config_root=self.folder / "config",
                 cache=self.folder / "cache",
+                trees=trees,
+                kept=kept,
             )
         )
+        paths = [self.folder / "config" / "patches" / name for name in patches]
+        if all(path.exists() for path in paths):
+            self.source = prepare._key(Version.parse("1.38.0"), self.origin, paths, EPOCH)
 
     def patch_file(self, name: str, text: str) -> str:
         path = self.folder / "config" / "patches" / name
@@ -90,10 +92,21 @@ class FetchCase(StepCase):
         path.write_text(text, "utf-8")
         return name
 
+    def opening(self, answer: str = "", *, trees: str = "..", family: str = "", fresh: bool = False) -> Any:
+        """The script that makes the build folder, with what it says; nothing where it fails."""
+        folder = BuildFolder(trees, self.source, family, fresh)
+        command = shell(list(folder.command), workdir=WORKDIR)
+        return command.stdout(f"minios-folder\t{answer}\n").exit(0) if answer else command
+
+    def unpack(self) -> Any:
+        """The script once it has the source; how it ends is not said yet."""
+        return self.opening().stdout("minios-folder\tnew\n")
+
     def up_to_unpack(self) -> tuple[Any, ...]:
         return (
             remove_folder("build"),
             make_folder("build"),
+            self.opening("wanted"),
             download("source.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append),
         )
 
@@ -112,7 +125,7 @@ class FetchCase(StepCase):
         return self.folder / "config" / "mirror" / "busybox-1.38.0.tar.bz2"
 
     def nothing_set(self) -> None:
-        for name in ("source_sha256", "epoch", "kbuild_rules"):
+        for name in ("source_sha256", "epoch", "kbuild_rules", "objects_kept"):
             self.expect_no_property(name)
 
     def refused(self, what: str) -> Any:

@@ -52,11 +52,11 @@ def install_tar(
 
 
 def install() -> Any:
-    return shell(["sh", "-c", "rm -f ../install.tar && tar cf ../install.tar busybox busybox.links"])
+    return shell(["sh", "-c", "rm -f install.tar && tar cf install.tar busybox busybox.links"])
 
 
 def installed(content: bytes | None = None) -> Any:
-    return upload_file("../install.tar", install_tar() if content is None else content, limit=INSTALL_LIMIT)
+    return upload_file("install.tar", install_tar() if content is None else content, limit=INSTALL_LIMIT)
 
 
 def locate(*names: str, compiler: str = "gcc") -> Any:

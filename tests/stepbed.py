@@ -102,7 +102,7 @@ class Acting(MiniosStep):
     """A step whose work is a function of the test."""
 
     name = "acting"
-    default_workdir = "build/src"
+    default_workdir = "build/obj"
 
     def __init__(self, act: Callable[[Any], Awaitable[int | None]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -121,7 +121,7 @@ class ActingCase(StepCase):
 def shell(
     command: list[str] | str,
     *,
-    workdir: str = "build/src",
+    workdir: str = "build/obj",
     env: Mapping[str, str | None] | None = None,
     timeout: int = 300,
     max_time: int = 3600,
@@ -145,7 +145,7 @@ def interrupted(expected: Any) -> Any:
     return expected
 
 
-def upload(path: str, *, limit: int, workdir: str = "build/src", text: bool = False) -> Any:
+def upload(path: str, *, limit: int, workdir: str = "build/obj", text: bool = False) -> Any:
     """An upload, into memory or to a file of the master; what the worker answers is not said yet."""
     return ExpectUploadFile(
         blocksize=BLOCK_SIZE,
@@ -156,12 +156,12 @@ def upload(path: str, *, limit: int, workdir: str = "build/src", text: bool = Fa
     )
 
 
-def upload_text(path: str, content: str | bytes, *, limit: int, workdir: str = "build/src") -> Any:
+def upload_text(path: str, content: str | bytes, *, limit: int, workdir: str = "build/obj") -> Any:
     """An upload into memory that the worker answers with `content`."""
     return upload(path, limit=limit, workdir=workdir, text=True).upload_string(content).exit(0)
 
 
-def upload_file(path: str, content: bytes, *, limit: int, workdir: str = "build/src") -> Any:
+def upload_file(path: str, content: bytes, *, limit: int, workdir: str = "build/obj") -> Any:
     """An upload to a file of the master that the worker answers with `content`."""
     return upload(path, limit=limit, workdir=workdir).upload_string(content).exit(0)
 
@@ -182,7 +182,7 @@ def disk_full(expected: Any) -> Any:
 
 
 def download(
-    path: str, *, workdir: str = "build/src", text: bool, into: Callable[[bytes], None] | None = None
+    path: str, *, workdir: str = "build/obj", text: bool, into: Callable[[bytes], None] | None = None
 ) -> Any:
     """A file the master sends; `into` is given its first bytes."""
     expected = ExpectDownloadFile(

@@ -70,6 +70,11 @@ def copy_config(
     return folder
 
 
+def seed_kits(state: Path, kits: Path) -> None:
+    """Give a state folder the musl that others have fetched."""
+    shutil.copytree(kits, state / "cache" / "musl", dirs_exist_ok=True)
+
+
 MIRRORS = """mirrors:
   - kind: file
     path: mirror/busybox-{version}.tar.bz2

@@ -144,6 +144,9 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                         strict=True,
                         required=False,
                     ),
+                    util.BooleanParameter(
+                        name="clean_check", label="Compare kept objects with a clean build", default=False
+                    ),
                 ],
             )
         )

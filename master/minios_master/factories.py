@@ -31,6 +31,10 @@ def _cell(properties: Any, arch: str) -> Cell:
     return Cell(Version.parse(properties.getProperty("version")), properties.getProperty("variant"), arch)
 
 
+def _is_local(properties: Any) -> bool:
+    return str(properties.getProperty("workername")).startswith(LOCAL_PREFIX)
+
+
 def _not_reused(step: Any) -> bool:
     return not step.getProperty("reused", False)
 
@@ -43,6 +47,10 @@ def _by_engine(step: Any) -> bool:
 def _on_engine(step: Any) -> bool:
     """Whether something of this build may be on the worker's Docker engine."""
     return bool(step.getProperty("docker_names", None))
+
+
+def _clean_check(step: Any) -> bool:
+    return _not_reused(step) and bool(step.getProperty("clean_check", False))
 
 
 def _is_skipped(results: int, _step: Any) -> bool:
@@ -84,8 +92,12 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
     @util.renderer  # type: ignore[untyped-decorator]
     def locks(properties: Any) -> Any:
         # Only this machine's own workers share its cores.
-        local = str(properties.getProperty("workername")).startswith(LOCAL_PREFIX)
-        return [compile_lock.access("counting")] if local else []
+        return [compile_lock.access("counting")] if _is_local(properties) else []
+
+    @util.renderer  # type: ignore[untyped-decorator]
+    def trees(properties: Any) -> Any:
+        # This machine's own workers have their folders side by side, and share what is beside them.
+        return "../.." if _is_local(properties) else ".."
 
     cell = {"version": VERSION, "variant": VARIANT}
     fresh: dict[str, Any] = {
@@ -96,7 +108,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
     between, last = _engine_steps(project, arch, place, fresh)
     return _factory(
         [
-            steps.ProbeToolchain(arch=arch, timeout_factor=arch.timeout_factor),
+            steps.ProbeToolchain(arch=arch, cache=settings.cache, timeout_factor=arch.timeout_factor),
             ReuseCandidate(
                 project=project,
                 arch=arch.name,
@@ -110,6 +122,10 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 sources=project.sources,
                 config_root=project.root,
                 cache=settings.cache,
+                trees=trees,
+                kept=util.Interpolate(
+                    f"{arch.name} {arch.busybox_arch} {project.minios.kconfig_base} %(prop:variant)s"
+                ),
                 **fresh,
             ),
             steps.ConfigureBusyBox(
@@ -124,6 +140,12 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 jobs=util.Property("jobs", default=project.workers.local.jobs),
                 locks=locks,
                 **fresh,
+            ),
+            steps.CheckKept(
+                arch=arch,
+                jobs=util.Property("jobs", default=project.workers.local.jobs),
+                locks=locks,
+                **{**fresh, "doStepIf": _clean_check},
             ),
             steps.StageRootfs(
                 arch=arch,
@@ -210,6 +232,7 @@ def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
                     "jobs": util.Property("jobs", default=0),
                     "force_rebuild": util.Property("force_rebuild", default=False),
                     "backend": util.Property("backend", default=""),
+                    "clean_check": util.Property("clean_check", default=False),
                 },
                 **matrix_properties(),
             )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from minios_steps.core.errors import MiniosError
-from minios_steps.core.toolchain import compiler_prefix, parse_probe, probe_command
+from minios_steps.core.musl.kit import FETCH_TOOLS, cached_kit
+from minios_steps.core.toolchain import compiler_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.base import Role
     from minios_steps.core.config.project import Project
-    from minios_steps.core.toolchain import Toolchain
+    from minios_steps.core.musl.kit import MuslKit
 
 GENERAL_TOOLS = {"sh": "dash", "make": "make", "tar": "tar", "gzip": "gzip", "bzip2": "bzip2", "git": "git"}
 """Commands every build needs, with their Debian packages; git applies the patches."""
@@ -34,7 +35,8 @@ class ArchSupport:
 
     `how` it compiles for it, with `compiler` (the command) and `emulator` (a path; empty when
     there is none or none is needed); `packages` are Debian packages that would add what is
-    missing; `note` says in words what is missing.
+    missing; `note` says in words what is missing; `libc` is the C library that gets linked, with
+    its version where the project itself put it there already.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ArchSupport:
     emulator: str
     packages: tuple[str, ...]
     note: str
+    libc: str = "glibc"
 
     @property
     def builds(self) -> bool:
@@ -75,33 +78,17 @@ def local_arches(project: Project) -> tuple[str, ...]:
     return tuple(name for name, arch in project.arches.items() if _compiles(arch, uname))
 
 
-def probe_local(arch: Arch, folder: Path | None = None) -> Toolchain:
-    """Run on this machine the probe that workers get, in `folder` (the working folder).
-
-    Raises:
-        MiniosError: no compiler for `arch`, or no answer in time.
-    """
-    try:
-        answer = subprocess.run(
-            probe_command(arch),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MiniosError(f"the toolchain probe for {arch.name} took more than {_PROBE_SECONDS} s") from error
-    return parse_probe(answer.stdout.decode("utf-8", "replace"), arch)
-
-
-def survey(project: Project) -> Survey:
+def survey(project: Project, cache: Path) -> Survey:
     """Look for everything the configuration's arches need.
 
     `packages` are those of the arches with a role; a candidate's are listed with it alone.
+
+    Args:
+        project: the configuration.
+        cache: the master's cache folder, where a musl may be that was fetched before.
     """
     uname = platform.machine()
-    arches = tuple(_support(arch, project.role(name), uname) for name, arch in project.arches.items())
+    arches = tuple(_support(arch, project.role(name), uname, cache) for name, arch in project.arches.items())
     missing = tuple(tool for tool in GENERAL_TOOLS if not shutil.which(tool))
     wanted = [GENERAL_TOOLS[tool] for tool in missing]
     wanted += [name for arch in arches if arch.role != "candidate" for name in arch.packages]
@@ -174,9 +161,10 @@ def _has_libc(command: str) -> bool:
     return answer.stdout.startswith("/")
 
 
-def _support(arch: Arch, role: Role, uname: str) -> ArchSupport:
+def _support(arch: Arch, role: Role, uname: str, cache: Path) -> ArchSupport:
     native = uname in arch.uname
     problem = _compiler_problem(arch, uname)
+    kit = cached_kit(arch, cache / "musl")
     found = (shutil.which(name) for name in arch.emulator)
     emulator = "" if native else next((path for path in found if path), "")
     notes: list[str] = []
@@ -185,6 +173,9 @@ def _support(arch: Arch, role: Role, uname: str) -> ArchSupport:
         packages = arch.debian.native if native else arch.debian.cross
         notes.append(problem if packages or not arch.attach else f"{problem}: {arch.attach}")
         wanted += packages
+    if missing := _musl_problem(arch, kit):
+        notes.append(missing)
+        problem = problem or missing
     if not native and not emulator and (not problem or arch.debian.cross):
         notes.append("no emulator: its images are not run here")
         wanted += arch.debian.emulator
@@ -196,7 +187,18 @@ def _support(arch: Arch, role: Role, uname: str) -> ArchSupport:
         emulator=emulator,
         packages=_not_installed(dict.fromkeys(wanted)),
         note="; ".join(notes),
+        libc=kit.libc if kit else arch.libc,
     )
+
+
+def _musl_problem(arch: Arch, kit: MuslKit | None) -> str:
+    """Why a musl that is not here yet cannot be fetched; empty when it can, or need not be."""
+    if kit is not None or arch.musl is None or arch.libc != "musl":
+        return ""
+    missing = [tool for tool in FETCH_TOOLS if not shutil.which(tool)]
+    if not missing:
+        return ""
+    return f"musl cannot be fetched without {missing[0]}: write `libc: glibc` in arches/{arch.name}.yaml"
 
 
 def _not_installed(packages: Iterable[str]) -> tuple[str, ...]:

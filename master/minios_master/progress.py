@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
     from .api import MasterApi
 
-PIPELINE = ("probe", "reuse", "fetch", "configure", "compile", "stage", "smoke", "image", "push")
+PIPELINE = (
+    "probe",
+    "reuse",
+    "fetch",
+    "configure",
+    "compile",
+    "check",
+    "stage",
+    "smoke",
+    "image",
+    "push",
+)
 """The steps of a cell, in order."""
 SUCCESS, WARNINGS, SKIPPED = 0, 1, 3
 """Buildbot's results (manual, "Build Properties"; `buildbot.process.results`)."""

@@ -21,6 +21,10 @@ MAX_LIBRARIES = 64
 MAX_BYTES = 64 << 20
 """Bytes they may have together; those of glibc have 4 million."""
 
+# musl's loader is its C library, and takes this name for itself without opening a file (ldso/dynlink.c,
+# load_library); not every build of it has the name as its soname.
+_MUSL_LOADER = "ld-musl-"
+_MUSL_LIBC = "libc.so"
 # A name goes into a worker's command line and into the image, and comes from an untrusted ELF file.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,127}")
 # Where a loader may be, so that an ELF file cannot put a file anywhere else.
@@ -72,7 +76,10 @@ class LibraryClosure:
 
     def wanted(self) -> tuple[str, ...]:
         """The names still to be found, the loader first, each once."""
-        return tuple(name for name in self._needed_by if name not in {*self._found, self._loader_soname})
+        found = {*self._found, self._loader_soname}
+        if self.loader_name.startswith(_MUSL_LOADER):
+            found.add(_MUSL_LIBC)
+        return tuple(name for name in self._needed_by if name not in found)
 
     def add(self, name: str, data: bytes) -> None:
         """Take a library's bytes, and want what it needs.

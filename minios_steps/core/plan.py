@@ -110,7 +110,8 @@ def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str, bac
         arch=arch.name,
         platform=str(arch.platform.platform),
         make_arch=arch.busybox_arch,
-        prefix=prefix,
+        # Where a compiler is does not matter: another folder gives the same bytes.
+        prefix=prefix.rpartition("/")[2],
         toolchain=identity,
         skeleton=skeleton_digest(project.skeleton).hex,
         epoch=release.epoch,

@@ -1,8 +1,7 @@
-"""What a machine can compile with: one small probe script, and the reader of what it prints.
+"""What a machine can compile with: the reader of what the probe (`probe_script`) prints.
 
-The script runs on machines that are old, new or strange, so it is POSIX sh and uses no
-program whose absence it would not survive. Its answer comes from a machine that is not
-trusted: the reader bounds every size and drops control characters.
+The answer comes from a machine that is not trusted: every size is bounded, and control
+characters are dropped.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minios_steps.core.errors import MiniosError
+from minios_steps.core.probe_script import PROBE
 
 if TYPE_CHECKING:
     from minios_steps.core.config.arch import Arch
+    from minios_steps.core.musl.kit import MuslKit
 
 NEEDED_TOOLS = ("make", "tar", "gzip", "bzip2", "gcc")
 """Commands a build calls beside the compiler: BusyBox packs its usage texts with bzip2, and compiles
@@ -32,64 +33,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COMPILER_VERSION = re.compile(r"\b(gcc|clang|icx|tcc)\b.*?\bversion (\d[\w.+-]*)", re.IGNORECASE)
 _FIRST_NUMBER = re.compile(r"\d+(?:\.\d+)+\w*")
 # How and where a compiler was found, and its offload plug-ins, do not change what it emits.
-_NOT_IDENTITY = ("COLLECT_", "OFFLOAD_", "InstalledDir:", "Configuration file:")
-
-PROBE = r"""
-LC_ALL=C
-export LC_ALL
-say() { printf '%s\t%s\n' "$1" "$2"; }
-each() { while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }
-first() { IFS= read -r line || [ -n "$line" ] || return 0; say "$1" "$line"; cat >/dev/null; }
-have() { command -v "$1" 2>/dev/null; }
-number() { "$@" 2>/dev/null </dev/null; }
-checksum() { if have sha256sum >/dev/null; then sha256sum; else cksum; fi; }
-limited() { if timeout 5 true 2>/dev/null; then timeout 5 "$@"; else return 1; fi; }
-
-natives=$1 prefix=$2
-shift 2
-say minios-probe 1
-machine=$(uname -m)
-say uname "$machine"
-say system "$(uname -s)"
-say kernel "$(uname -r)"
-say cores "$(number nproc || number getconf _NPROCESSORS_ONLN)"
-say page_size "$(number getconf PAGESIZE)"
-df -Pk . 2>/dev/null | while read -r _ _ _ free _; do say disk_kb "$free"; done
-for tool in make tar gzip bzip2 gcc ccache docker; do say "$tool" "$(have "$tool")"; done
-make --version 2>/dev/null </dev/null | first make_version
-if have docker >/dev/null; then
-    limited docker version --format '{{.Server.Version}}' 2>/dev/null </dev/null | first engine
-fi
-for name; do
-    if path=$(have "$name"); then
-        say emulator "$path"
-        break
-    fi
-done
-
-case " $natives " in
-    *" $machine "*) cc=gcc ;;
-    *) cc=${prefix:+${prefix}gcc} ;;
-esac
-say cc "$cc"
-if [ -z "$cc" ] || ! path=$(have "$cc"); then exit 0; fi
-say cc_path "$path"
-"$cc" -v 2>&1 </dev/null | each cc_v
-say target "$("$cc" -dumpmachine 2>/dev/null </dev/null)"
-macros() { printf '#include <%s>\nminios %s\n' "$2" "$3" | "$cc" -x c -E -P - 2>/dev/null |
-    while read -r mark found; do [ "$mark" != minios ] || say "$1" "$found"; done; }
-macros libc_macros features.h '__GLIBC__ __GLIBC_MINOR__ __UCLIBC__'
-macros linux_headers linux/version.h LINUX_VERSION_CODE
-"$("$cc" -print-prog-name=ld 2>/dev/null)" -v 2>/dev/null </dev/null | first linker
-for name in libc.a crt1.o libc.so.6 libc.so.6.1; do
-    path=$("$cc" -print-file-name="$name" 2>/dev/null)
-    case $path in
-        */*) [ ! -f "$path" ] || say libc_file "$name $(checksum <"$path")" ;;
-    esac
-done
-exit 0
-"""
-"""The probe. Arguments: native `uname -m` names in one word, cross prefix, then emulator names."""
+_NOT_IDENTITY = ("COLLECT_", "OFFLOAD_", "InstalledDir:", "Configuration file:", "Reading specs from ")
 
 
 class ToolchainError(MiniosError):
@@ -101,7 +45,8 @@ class Toolchain:
     """What the probe found. Empty texts and zero numbers mean "not known".
 
     `cc` is the command looked for, `prefix` what is before `gcc` in it, `cc_version` the whole
-    `cc -v` text; `disk_free` is in bytes; `engine` is the version of a Docker engine that
+    `cc -v` text; `kit` the digests of the packages whose C library the project itself put beside
+    the compiler; `disk_free` is in bytes; `engine` is the version of a Docker engine that
     answered; `libc_files` are `NAME CHECKSUM` lines of the C library that gets linked in;
     `tools` are those of `NEEDED_TOOLS` that exist; `emulator` is a path.
     """
@@ -113,6 +58,7 @@ class Toolchain:
     cc_version: str = ""
     target: str = ""
     libc: str = ""
+    kit: tuple[str, ...] = ()
     libc_files: tuple[str, ...] = ()
     linux_headers: str = ""
     linker: str = ""
@@ -140,7 +86,8 @@ class Toolchain:
         """A stable text of all that can change the bytes it emits: part of a cell's key."""
         version = [line for line in self.cc_version.splitlines() if not line.startswith(_NOT_IDENTITY)]
         facts = (f"target {self.target}", f"libc {self.libc}", f"linux headers {self.linux_headers}")
-        return "\n".join((*version, *facts, f"linker {self.linker}", *sorted(self.libc_files))) + "\n"
+        files = (*sorted(self.libc_files), *(f"package {digest}" for digest in self.kit))
+        return "\n".join((*version, *facts, f"linker {self.linker}", *files)) + "\n"
 
     @property
     def summary(self) -> str:
@@ -192,17 +139,24 @@ def compiler_prefix(arch: Arch, machine_uname: str) -> str:
     return "" if machine_uname in arch.uname else arch.cross_prefix
 
 
-def probe_command(arch: Arch) -> tuple[str, ...]:
-    """The command that runs the probe for `arch`, in the folder where the build will be."""
-    return ("/bin/sh", "-c", PROBE, _MARK, " ".join(arch.uname), arch.cross_prefix, *arch.emulator)
+def probe_command(arch: Arch, prefix: str = "") -> tuple[str, ...]:
+    """The command that runs the probe for `arch`, in the folder where the build will be.
+
+    Args:
+        arch: the CPU.
+        prefix: of the compiler to ask, as `setup.parse_setup` tells it; empty for the machine's own.
+    """
+    compiler = f"{prefix}gcc" if prefix else ""
+    return ("/bin/sh", "-c", PROBE, _MARK, " ".join(arch.uname), arch.cross_prefix, compiler, *arch.emulator)
 
 
-def parse_probe(text: str, arch: Arch) -> Toolchain:
+def parse_probe(text: str, arch: Arch, kit: MuslKit | None = None) -> Toolchain:
     """Read what the probe printed.
 
     Args:
         text: its standard output; other lines between are ignored.
         arch: the CPU it was asked about.
+        kit: whose C library was put beside the compiler that was asked.
 
     Raises:
         ToolchainError: there is no compiler for `arch`, or this is not the probe's output.
@@ -219,14 +173,18 @@ def parse_probe(text: str, arch: Arch) -> Toolchain:
             what += f": {command} was not found"
         raise ToolchainError(what, hint=_install_hint(arch, uname))
     make = _FIRST_NUMBER.search(_one(found, "make_version"))
+    cc = _one(found, "cc")
+    libc = _libc(_one(found, "libc_macros"))
     return Toolchain(
         uname=uname,
-        cc=_one(found, "cc"),
-        prefix=compiler_prefix(arch, uname),
+        cc=cc,
+        prefix=cc.removesuffix("gcc") if kit else compiler_prefix(arch, uname),
         cc_path=_one(found, "cc_path"),
         cc_version="\n".join(found.get("cc_v", ())),
         target=_one(found, "target"),
-        libc=_libc(_one(found, "libc_macros")),
+        # musl tells nobody its version; the package does.
+        libc=kit.libc if kit and libc == "musl" else libc,
+        kit=kit.packages if kit else (),
         libc_files=tuple(line.removesuffix("-").rstrip() for line in found.get("libc_file", ())),
         linux_headers=_linux(_number(found, "linux_headers")),
         linker=_one(found, "linker"),

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from by_hand import HandInputs, build_by_hand
+from minios_master.local_probe import probe_local
 from minios_master.machine import local_arches
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +26,6 @@ from minios_steps.core import kconfig
 from minios_steps.core.config.load import load_project
 from minios_steps.core.sources.cache import SourceCache
 from minios_steps.core.sources.fetch import fetch
-from minios_steps.core.toolchain import compiler_prefix
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIOS = [sys.executable, "-c", "from minios_master.cli.main import run; run()"]
@@ -64,7 +64,7 @@ def main() -> None:
                 pipeline: list[float] = []
                 spec = project.arches[arch]
                 asked = kconfig.merge(project.fragments(spec, "static", version))
-                prefix = compiler_prefix(spec, platform.machine())
+                prefix = probe_local(spec, state / "cache").prefix
                 inputs = HandInputs(
                     tarball=tarball,
                     patches=project.patches(version),

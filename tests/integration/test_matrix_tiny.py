@@ -47,7 +47,7 @@ def processes_below(folder: Path) -> list[str]:
 def compiles(cli: Minios) -> bool:
     """Whether the compiler has finished its first files."""
     build = cli.state / "master" / "workers" / "local-x86_64" / "x86_64" / "build"
-    return any((build / "src" / "libbb").glob("*.o"))
+    return any((build / "obj" / "libbb").glob("*.o"))
 
 
 def test_build_then_reuse(config_copy: Any, minios: Any) -> None:

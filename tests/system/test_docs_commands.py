@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from docsbed import DOCUMENTS, Block, blocks
-from userland import ROOT, copy_config
+from userland import ROOT, copy_config, seed_kits
 
 from minios_steps.core.config.load import load_project
 
@@ -100,9 +100,11 @@ class Sandbox:
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def state(tmp_path_factory: pytest.TempPathFactory, kits: Path) -> Path:
     """The state folder that all documents share."""
-    return tmp_path_factory.mktemp("state")
+    made = tmp_path_factory.mktemp("state")
+    seed_kits(made, kits)
+    return made
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from minios_master.machine import ArchSupport, Survey
 if TYPE_CHECKING:
     from pathlib import Path
 
-GCC = ArchSupport("x86_64", "required", "native", "gcc", "", (), "")
+GCC = ArchSupport("x86_64", "required", "native", "gcc", "", (), "", "musl 1.2.5-3")
 SW64 = ArchSupport("sw64", "optional", "none", "", "", (), "no cross compiler is known: [attach] one")
 ARM = ArchSupport("aarch64", "required", "none", "", "", ("gcc-aarch64-linux-gnu",), "it was not found")
 GOOD = Survey("x86_64", (GCC, SW64), (), ())
@@ -28,7 +28,7 @@ class Doctor:
         self.surveys = [GOOD]
         self.installed: list[str] = []
         self.user = 0
-        monkeypatch.setattr(doctor_module, "survey", lambda _project: self.surveys.pop(0))
+        monkeypatch.setattr(doctor_module, "survey", lambda _project, _cache: self.surveys.pop(0))
         monkeypatch.setattr(doctor_module, "install", self.installed.extend)
         monkeypatch.setattr(doctor_module, "install_line", lambda names: names and f"apt {' '.join(names)}")
         monkeypatch.setattr(doctor_module, "engine_version", lambda: "")
@@ -52,6 +52,7 @@ def test_good_machine(doctor: Doctor, capsys: pytest.CaptureFixture[str]) -> Non
     assert "\x1b" not in said
     assert "tools: all here" in said
     assert "To install" not in said
+    assert "musl 1.2.5-3" in said
 
 
 def test_required_arch_that_cannot_be_built(doctor: Doctor, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,8 +34,9 @@ def test_everything_is_found_round_by_round() -> None:
 
 def test_loader_counts_under_its_soname_too() -> None:
     found = closure(make_elf(interpreter="/lib/ld-musl-x86_64.so.1", needed=["libc.so"]))
-    assert found.wanted() == ("ld-musl-x86_64.so.1", "libc.so")
-    found.add("ld-musl-x86_64.so.1", make_elf(soname="libc.so"))
+    assert found.wanted() == ("ld-musl-x86_64.so.1",)
+    # Debian's has no soname.
+    found.add("ld-musl-x86_64.so.1", make_elf())
     assert found.wanted() == ()
     assert [library.name for library in found.libraries()] == ["ld-musl-x86_64.so.1"]
 

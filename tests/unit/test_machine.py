@@ -2,20 +2,17 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from archbed import make_arch
-from configbed import SW64, changed, write_config
-from minios_master.machine import install, install_line, local_arches, probe_local, survey
+from configbed import SW64, X86_64, changed, write_config
+from minios_master.machine import install, install_line, local_arches, survey
 
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import MiniosError
-from minios_steps.core.toolchain import ToolchainError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from minios_master.machine import ArchSupport
 
     from minios_steps.core.config.project import Project
@@ -70,12 +67,12 @@ def project(tmp_path: Path) -> Project:
 
 
 def by_name(project: Project) -> dict[str, ArchSupport]:
-    return {arch.name: arch for arch in survey(project).arches}
+    return {arch.name: arch for arch in survey(project, Path()).arches}
 
 
 @pytest.mark.usefixtures("machine")
 def test_bare_machine(project: Project) -> None:
-    found = survey(project)
+    found = survey(project, Path())
     assert not found.good
     assert found.missing_tools == ("sh", "make", "tar", "gzip", "bzip2", "git")
     assert [arch.how for arch in found.arches] == ["none", "none"]
@@ -87,7 +84,7 @@ def test_bare_machine(project: Project) -> None:
 def test_native_compiler(machine: Machine, project: Project) -> None:
     machine.add_tools()
     machine.add("gcc", script=GCC)
-    found = survey(project)
+    found = survey(project, Path())
     assert found.good, "sw64 is optional"
     arch = by_name(project)["x86_64"]
     assert (arch.how, arch.compiler, arch.emulator, arch.note) == ("native", "gcc", "", "")
@@ -123,7 +120,7 @@ def test_only_packages_that_are_not_installed_are_asked_for(machine: Machine, pr
     machine.add("gcc", script=GCC)
     machine.add_dpkg("gcc-sw64")
     machine.add_apt()
-    found = survey(project)
+    found = survey(project, Path())
     assert found.packages == ("libc6-dev-sw64-cross", "qemu-user-static")
     line = "apt-get install -y --no-install-recommends libc6-dev-sw64-cross qemu-user-static"
     assert install_line(found.packages) == line
@@ -132,7 +129,7 @@ def test_only_packages_that_are_not_installed_are_asked_for(machine: Machine, pr
 def test_missing_tools_are_packages_too(machine: Machine, project: Project) -> None:
     machine.add("sh", "make", "tar", "gzip")
     machine.add("gcc", script=GCC)
-    assert survey(project).packages[:2] == ("bzip2", "git")
+    assert survey(project, Path()).packages[:2] == ("bzip2", "git")
 
 
 def test_missing_emulator_does_not_keep_from_building(machine: Machine, project: Project) -> None:
@@ -146,7 +143,7 @@ def test_missing_emulator_does_not_keep_from_building(machine: Machine, project:
 @pytest.mark.usefixtures("machine")
 def test_candidate_is_not_in_the_install_line(tmp_path: Path) -> None:
     changes = {**changed("minios.yaml", "  sw64: optional\n", ""), "arches/sw64.yaml": SW64 + CROSS}
-    found = survey(load_project(write_config(tmp_path / "other", changes)))
+    found = survey(load_project(write_config(tmp_path / "other", changes)), Path())
     sw64 = next(arch for arch in found.arches if arch.name == "sw64")
     assert (sw64.role, sw64.packages[0]) == ("candidate", "gcc-sw64")
     assert "gcc-sw64" not in found.packages
@@ -155,7 +152,7 @@ def test_candidate_is_not_in_the_install_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("machine")
 def test_no_compiler_in_the_world_says_how_to_attach(tmp_path: Path) -> None:
     text = SW64 + "attach: ask the vendor\n"
-    found = survey(load_project(write_config(tmp_path / "other", {"arches/sw64.yaml": text})))
+    found = survey(load_project(write_config(tmp_path / "other", {"arches/sw64.yaml": text})), Path())
     sw64 = next(arch for arch in found.arches if arch.name == "sw64")
     assert sw64.note == "no cross compiler is known: ask the vendor"
     assert sw64.packages == ()
@@ -208,15 +205,24 @@ def test_install_without_apt() -> None:
         install(["gcc"])
 
 
-def test_probe_of_this_machine_is_run_in_the_folder(machine: Machine, tmp_path: Path) -> None:
-    machine.add("uname", script="echo aarch64")
-    machine.add("gcc", script='case "$1" in -v) pwd >&2 ;; esac')
-    found = probe_local(make_arch(), tmp_path)
-    assert found.cc_version == str(tmp_path)
-    assert found.prefix == ""
+MUSL = {"arches/x86_64.yaml": X86_64 + "musl: {debian: amd64}\n", "kconfig/libc/musl.config": ""}
 
 
-def test_probe_of_this_machine_without_a_compiler(machine: Machine) -> None:
-    machine.add("uname", script="echo x86_64")
-    with pytest.raises(ToolchainError, match="aarch64-linux-gnu-gcc was not found"):
-        probe_local(make_arch())
+def test_musl_that_will_be_fetched(machine: Machine, tmp_path: Path) -> None:
+    project = load_project(write_config(tmp_path / "config", MUSL))
+    machine.add_tools()
+    machine.add("gcc", script=GCC)
+    machine.add("apt-get", "apt-cache", "apt-config", "dpkg-deb")
+    [arch, _] = sorted(survey(project, tmp_path / "cache").arches, key=lambda arch: not arch.builds)
+    assert (arch.name, arch.libc, arch.note) == ("x86_64", "musl", "")
+
+
+def test_musl_that_cannot_be_fetched(machine: Machine, tmp_path: Path) -> None:
+    project = load_project(write_config(tmp_path / "config", MUSL))
+    machine.add_tools()
+    machine.add("gcc", script=GCC)
+    found = survey(project, tmp_path / "cache")
+    [arch] = [arch for arch in found.arches if arch.name == "x86_64"]
+    assert not arch.builds
+    assert not found.good
+    assert arch.note == ("musl cannot be fetched without apt-get: write `libc: glibc` in arches/x86_64.yaml")

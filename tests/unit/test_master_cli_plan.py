@@ -38,7 +38,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, **compilers: Any) -> list[str]:
     """What this machine compiles for; an error is what its probe raises. Returns what will be probed."""
     probed: list[str] = []
 
-    def probe(arch: Any) -> Any:
+    def probe(arch: Any, _cache: Path) -> Any:
         probed.append(arch.name)
         found = compilers[arch.name]
         if isinstance(found, MiniosError):

@@ -53,7 +53,7 @@ def test_reused_cell_skips_all_the_rest(project: Project) -> None:
     steps = cell_steps(project)
     for name in PIPELINE[:2]:
         assert steps[name].doStepIf is True
-    for name in PIPELINE[2:]:
+    for name in (name for name in PIPELINE[2:] if name != "check"):
         step = steps[name]
         for reused in (True, False):
             step.getProperty = lambda _name, _default, told=reused: told
@@ -75,6 +75,21 @@ def test_only_this_machines_workers_share_its_cores(project: Project) -> None:
     [access] = rendered(locks, workername="local-sw64")
     assert access.lockid is LOCK
     assert rendered(locks, workername="vendor-7") == []
+
+
+def test_only_this_machines_workers_share_their_sources(project: Project) -> None:
+    fetch = cell_steps(project)["fetch"]
+    assert rendered(fetch.trees, workername="local-sw64") == "../.."
+    assert rendered(fetch.trees, workername="vendor-7") == ".."
+    assert rendered(fetch.kept, variant="static") == "sw64 sw64 defconfig static"
+
+
+def test_kept_objects_are_checked_when_that_is_asked_for(project: Project) -> None:
+    step = cell_steps(project)["check"]
+    for asked, reused in ((True, False), (True, True), (False, False)):
+        told = {"clean_check": asked, "reused": reused}
+        step.getProperty = lambda name, _default, told=told: told[name]
+        assert step.doStepIf(step) is (asked and not reused)
 
 
 def test_fragments_are_of_the_builds_own_cell(project: Project) -> None:
@@ -113,7 +128,7 @@ def test_matrix_publishes_into_the_layout(project: Project) -> None:
     assert rendered(matrix.arches) == []
     assert rendered(matrix.arches, arches=["sw64"]) == ["sw64"]
     told = rendered(matrix.set_properties, force_rebuild=True)
-    assert told == {"jobs": 0, "force_rebuild": True, "backend": ""}
+    assert told == {"jobs": 0, "force_rebuild": True, "backend": "", "clean_check": False}
 
 
 ENGINES = RegistryDestination.model_validate(

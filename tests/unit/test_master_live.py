@@ -86,7 +86,7 @@ def test_table_has_a_mark_for_each_step() -> None:
     steps = {"probe": "done", "reuse": "failed", "fetch": "skipped", "configure": "running"}
     head, row = drawn(cell(text="1 of 9", **steps)).splitlines()
     assert head.split() == ["arch", "version", "variant", *PIPELINE, "elapsed", "now"]
-    assert row.split() == ["x86_64", "1.38.0", "static", *"✓✗-●·····"[:9], "12", "s", "1", "of", "9"]
+    assert row.split() == ["x86_64", "1.38.0", "static", *"✓✗-●······"[:10], "12", "s", "1", "of", "9"]
 
 
 @pytest.mark.parametrize("width", [70, 80, 129, 130, 300])

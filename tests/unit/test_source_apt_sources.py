@@ -61,7 +61,7 @@ def test_an_embedded_key_keeps_its_lines() -> None:
     (source,) = parse_sources(
         f"Types: deb\nURIs: http://a.example/d\nSuites: sid\nComponents: main\nSigned-By:{key}\n"
     )
-    assert f"Signed-By: {key}\n" in source.source_stanza("trixie")
+    assert f"Signed-By: {key}\n" in source.stanza("trixie", "deb-src")
 
 
 def test_the_one_line_format() -> None:
@@ -131,7 +131,7 @@ def test_a_machine_on_a_rolling_suite_needs_no_release_name() -> None:
 
 def test_the_private_entry_asks_for_sources_of_one_suite() -> None:
     archive = parse_sources(DEB822)[0]
-    assert archive.source_stanza("sid") == (
+    assert archive.stanza("sid", "deb-src") == (
         "Types: deb-src\n"
         "URIs: https://mirror.example/debian\n"
         "Suites: sid\n"

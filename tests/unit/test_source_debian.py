@@ -12,7 +12,7 @@ from minios_steps.core.cancel import CancelledError
 from minios_steps.core.config.sources import DebianSourceMirror
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import SourceError
-from minios_steps.core.sources import child, debian
+from minios_steps.core.sources import child, debian, private_apt
 from minios_steps.core.sources.debian import choose, parse_source_files, upstream_version
 from minios_steps.core.sources.request import Obtained, Request
 from minios_steps.core.sources.storage import StorageError
@@ -219,7 +219,7 @@ def test_an_apt_that_says_nothing_is_told_by_its_status(
     apt: FakeApt, wanted: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (apt.root / "bin" / "apt-get").write_text("#!/bin/sh\nexit 7\n")
-    monkeypatch.setattr(debian, "_OS_RELEASE", apt.root / "none")
+    monkeypatch.setattr(private_apt, "_OS_RELEASE", apt.root / "none")
     with pytest.raises(SourceError, match="sid: apt-get update: exit status 7"):
         apt.obtain(wanted)
 
@@ -264,7 +264,7 @@ def test_apt_understands_the_private_configuration(tmp_path: Path) -> None:
     machine = tmp_path / "machine.conf"
     machine.write_text('APT::Default-Release "bookworm";\nAPT::Update::Post-Invoke { "touch /hooked"; };\n')
     private = tmp_path / "apt.conf"
-    private.write_text(debian._CONFIGURATION.format(folder="/private"))
+    private.write_text(private_apt.CONFIGURATION.format(folder="/private"))
     done = child.run(
         ("apt-config", "-c", str(private), "dump"),
         folder=tmp_path,

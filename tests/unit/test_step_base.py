@@ -87,7 +87,7 @@ class Results(ActingCase):
     def test_workdir(self) -> None:
         async def act(_step: Any) -> None: ...
 
-        assert Acting(act).workdir == "build/src"
+        assert Acting(act).workdir == "build/obj"
         assert Acting(act, workdir="elsewhere").workdir == "elsewhere"
 
 

@@ -23,10 +23,10 @@ class Folders(ActingCase):
     def test_done(self) -> Any:
         async def act(step: Any) -> None:
             await step.remove_folder("build")
-            await step.make_folder("build/src")
+            await step.make_folder("build/obj")
 
         self.acting(act)
-        self.expect_commands(remove_folder("build"), make_folder("build/src"))
+        self.expect_commands(remove_folder("build"), make_folder("build/obj"))
         self.expect_outcome(SUCCESS)
         return self.run_step()
 

@@ -10,19 +10,23 @@ from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
 from stepbed import StepCase, interrupted, shell
 
 from minios_steps.compile_busybox import CompileBusyBox
+from minios_steps.core.make import make_command, make_environment
 
 
-def make(*, jobs: int = 1, prefix: str = "", epoch: int = 0, timeout: int = 600, max_time: int = 3600) -> Any:
+def make(
+    *,
+    jobs: int = 1,
+    prefix: str = "",
+    epoch: int = 0,
+    timeout: int = 600,
+    max_time: int = 3600,
+    compiler: str | None = None,
+) -> Any:
+    """The command; `compiler` is the identity of one that is called through ccache."""
+    ccache = compiler is not None
     return shell(
-        [
-            "make",
-            f"-j{jobs}",
-            "ARCH=aarch64",
-            f"CROSS_COMPILE={prefix}",
-            "busybox",
-            "busybox.links",
-        ],
-        env={"KCONFIG_NOTIMESTAMP": "1", "SOURCE_DATE_EPOCH": str(epoch)},
+        list(make_command(jobs=jobs, arch="aarch64", prefix=prefix, ccache=ccache)),
+        env=make_environment(epoch=epoch, ccache=ccache, compiler=compiler or ""),
         timeout=timeout,
         max_time=max_time,
     )
@@ -57,6 +61,25 @@ class Compiling(StepCase):
         self.set_properties(cores=8, cc_prefix="aarch64-linux-gnu-", epoch=1700000000)
         self.expect_outcome(SUCCESS)
         return self.run_step()
+
+    def test_ccache_is_told_which_compiler_it_is(self) -> Any:
+        self.compile(make(prefix="x-", compiler="gcc 12.2.0").exit(0))
+        self.set_properties(ccache=True, cc_prefix="x-", toolchain_identity="gcc 12.2.0")
+        self.expect_outcome(SUCCESS)
+        return self.run_step()
+
+    async def test_objects_of_an_earlier_build(self) -> None:
+        seen: list[str] = []
+        step = self.compile(
+            make()
+            .stdout("  CC      a.o\n")
+            .behavior(lambda _command: seen.append(step.getCurrentSummary()["step"]))
+            .exit(0)
+        )
+        self.set_properties(objects_kept=True, objects=500)
+        self.expect_outcome(SUCCESS, "compiled 1 files again, 0 warnings, 0 s")
+        await self.run_step()
+        assert seen == ["compiling, 1 files"]
 
     def test_arguments_win(self) -> Any:
         self.compile(make(jobs=3, prefix="", epoch=5).exit(0), jobs=Property("asked"), cc_prefix="", epoch=5)

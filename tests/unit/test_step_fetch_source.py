@@ -6,17 +6,18 @@ from typing import Any
 
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, SUCCESS
-from fetchbed import EPOCH, FILES, PATCH, WORKDIR, FetchCase, tarball, unpack
+from fetchbed import EPOCH, FILES, PATCH, WORKDIR, FetchCase, tarball
 from stepbed import disk_full, download, interrupted, make_folder, remove_folder
 
 from minios_steps import fetch_source
+from minios_steps.core.build_folder import family_of
 from minios_steps.core.digest import Digest
 
 
 class Fetching(FetchCase):
     async def test_patched(self) -> None:
         self.fetch(patches=(self.patch_file("b.patch", PATCH),))
-        self.expect_commands(*self.up_to_unpack(), unpack().exit(0))
+        self.expect_commands(*self.up_to_unpack(), self.unpack().exit(0))
         self.expect_outcome(SUCCESS, f"BusyBox 1.38.0 from {self.origin}, 1 patch, 0.0 MB sent")
         self.expect_property("source_sha256", self.sha256, "fetch")
         self.expect_property("epoch", EPOCH, "fetch")
@@ -35,7 +36,7 @@ class Fetching(FetchCase):
             self.fetch()
             if mirror == "cache":
                 self.origin.unlink()
-            self.expect_commands(*self.up_to_unpack(), unpack().exit(0))
+            self.expect_commands(*self.up_to_unpack(), self.unpack().exit(0))
             self.expect_outcome(SUCCESS, f"BusyBox 1.38.0 from {mirror}, 0 patches, 0.0 MB sent")
             await self.run_and_look()
             sent += self.sent
@@ -44,7 +45,7 @@ class Fetching(FetchCase):
     def test_renderable_version(self) -> Any:
         self.fetch(version=Property("version"))
         self.set_properties(version="1.38.0")
-        self.expect_commands(*self.up_to_unpack(), unpack().exit(0))
+        self.expect_commands(*self.up_to_unpack(), self.unpack().exit(0))
         self.expect_outcome(SUCCESS)
         return self.run_step()
 
@@ -52,7 +53,7 @@ class Fetching(FetchCase):
         self.fetch(
             mirrors=({"kind": "file", "path": "gone"}, {"kind": "file", "path": "mirror"}),
         )
-        self.expect_commands(*self.up_to_unpack(), unpack().exit(0))
+        self.expect_commands(*self.up_to_unpack(), self.unpack().exit(0))
         self.expect_outcome(SUCCESS, f"BusyBox 1.38.0 from {self.origin}, 0 patches, 0.0 MB sent")
         await self.run_step()
         gone = self.folder / "config" / "gone"
@@ -60,11 +61,48 @@ class Fetching(FetchCase):
             f"trying gone\ngone: {gone}: No such file or directory\ntrying mirror\n"
         )
 
+    async def test_source_that_is_there_already(self) -> None:
+        self.fetch()
+        self.expect_commands(remove_folder("build"), make_folder("build"), self.opening("new"))
+        self.expect_outcome(SUCCESS)
+        self.expect_property("objects_kept", False, "fetch")
+        await self.run_and_look()
+        assert self.sent == []
+
+    def kept(self, answer: str, *, fresh: bool = False, **properties: Any) -> str:
+        """A step that shares objects with others, and its family."""
+        self.fetch(kept=Property("variant"), trees=Property("where"))
+        told = {"toolchain_identity": "gcc 12", "cc_prefix": "x-", "ccache": True, **properties}
+        self.set_properties(variant="static", where="../..", force_rebuild=fresh, **told)
+        parts = (str(told[name]) for name in ("toolchain_identity", "cc_prefix", "ccache"))
+        family = family_of(self.source.hex, "static", str(EPOCH), *parts)
+        opened = self.opening(answer, trees="../..", family=family, fresh=fresh)
+        self.expect_commands(remove_folder("build"), make_folder("build"), opened)
+        self.expect_outcome(SUCCESS)
+        self.expect_property("objects_kept", answer == "kept")
+        return family
+
+    def test_objects_of_an_earlier_build(self) -> Any:
+        self.kept("kept")
+        return self.run_step()
+
+    def test_a_forced_build_starts_without_objects(self) -> Any:
+        self.kept("new", fresh=True)
+        return self.run_step()
+
+    async def test_another_compiler_is_another_family(self) -> None:
+        families = set()
+        for change in ({}, {"toolchain_identity": "gcc 13"}, {"cc_prefix": "y-"}, {"ccache": False}):
+            self._steps.clear()
+            families.add(self.kept("new", **change))
+            await self.run_step()
+        assert len(families) == 4
+
     async def link(self, *urls: str) -> list[dict[str, str]]:
         """The links of a step whose mirrors, beside the folder, are `urls`: none is asked."""
         mirrors = [{"kind": "https", "url": url} for url in urls]
         self.fetch(mirrors=({"kind": "file", "path": "mirror"}, *mirrors))
-        self.expect_commands(*self.up_to_unpack(), unpack().exit(0))
+        self.expect_commands(*self.up_to_unpack(), self.unpack().exit(0))
         self.expect_outcome(SUCCESS)
         await self.run_step()
         step = await self.master.data.get(("steps", self.get_nth_step(0).stepid))
@@ -164,8 +202,22 @@ class Failing(FetchCase):
         self.fetch()
         return self.on_the_worker(
             "the worker could not write 'source.tar.gz': [Errno 28] No space left on device",
-            *self.up_to_unpack()[:2],
+            *self.up_to_unpack()[:3],
             disk_full(download("source.tar.gz", workdir=WORKDIR, text=False)),
+        )
+
+    def test_source_is_lost_on_the_worker(self) -> Any:
+        self.fetch()
+        return self.on_the_worker(
+            "the worker lost the source that it was sent", *self.up_to_unpack(), self.opening("wanted")
+        )
+
+    def test_a_strange_answer(self) -> Any:
+        self.fetch()
+        return self.on_the_worker(
+            "the worker did not say where it will compile",
+            *self.up_to_unpack(),
+            self.opening().stdout("hello\n").exit(0),
         )
 
     async def test_disk_full_while_unpacking(self) -> None:
@@ -174,7 +226,7 @@ class Failing(FetchCase):
         await self.on_the_worker(
             what,
             *self.up_to_unpack(),
-            unpack().stderr("tar: write error: No space left on device\n").exit(2),
+            self.opening().stderr("tar: write error: No space left on device\n").exit(2),
         )
         assert self.property("problem") == f"{what} (is its disk full?)"
 
@@ -211,4 +263,4 @@ class Cancelled(FetchCase):
 
     def test_while_unpacking(self) -> Any:
         self.fetch()
-        return self.on_the_worker(*self.up_to_unpack(), unpack().exit(-1))
+        return self.on_the_worker(*self.up_to_unpack(), self.unpack().exit(-1))

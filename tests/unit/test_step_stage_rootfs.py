@@ -73,17 +73,15 @@ class Static(StageCase):
         return self.refused("what was built cannot be packed on the worker: it ran into its time limit")
 
     def test_no_tar_comes(self) -> Any:
-        self.stage(
-            install().exit(0), no_such_file(upload("../install.tar", limit=INSTALL_LIMIT), "install.tar")
-        )
+        self.stage(install().exit(0), no_such_file(upload("install.tar", limit=INSTALL_LIMIT), "install.tar"))
         return self.refused(
-            "the worker could not send '../install.tar': Cannot open file 'install.tar' for upload"
+            "the worker could not send 'install.tar': Cannot open file 'install.tar' for upload"
         )
 
     def test_far_too_large(self) -> Any:
         self.patch(stage_rootfs, "INSTALL_LIMIT", 1000)
-        self.stage(install().exit(0), upload_file("../install.tar", b"x" * 1001, limit=1000))
-        return self.refused("'../install.tar' from the worker: larger than the 1,000 bytes allowed")
+        self.stage(install().exit(0), upload_file("install.tar", b"x" * 1001, limit=1000))
+        return self.refused("'install.tar' from the worker: larger than the 1,000 bytes allowed")
 
     def test_not_a_tar(self) -> Any:
         self.stage(install().exit(0), installed(b"#!/bin/sh\n" * 100))
@@ -144,7 +142,7 @@ class Cancelled(StageCase):
         return self.cancelled(install().exit(-1))
 
     async def test_in_the_upload(self) -> None:
-        sending = upload("../install.tar", limit=INSTALL_LIMIT)
+        sending = upload("install.tar", limit=INSTALL_LIMIT)
         await self.cancelled(install().exit(0), sending.upload_string(install_tar()[:700]).exit(1))
         assert self.left("work") == []
 

@@ -10,6 +10,7 @@ import typer
 
 from minios_master.engine import engine_version
 from minios_master.machine import install, install_line, survey
+from minios_master.settings import Settings
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import MiniosError
 
@@ -29,12 +30,13 @@ def doctor(
     """Say what this machine can build and what is missing; exit 1 when a required arch cannot be built."""
     context: CliContext = ctx.obj
     project = load_project(context.config)
-    found = survey(project)
+    cache = Settings(context.config, context.state).cache
+    found = survey(project, cache)
     if install_missing and found.packages:
         if os.geteuid() != 0:
             raise MiniosError("only root can install packages", hint=install_line(found.packages))
         install(found.packages)
-        found = survey(project)
+        found = survey(project, cache)
     engine = engine_version()
     if as_json:
         print_json(as_data(found, engine))
@@ -58,10 +60,13 @@ def as_data(found: Survey, engine: str) -> dict[str, Any]:
 def _show(found: Survey, engine: str) -> None:
     console = out_console()
     rows = [
-        (arch.name, arch.role, arch.how, arch.compiler or "-", arch.emulator or "-", arch.note or "-")
+        (
+            *(arch.name, arch.role, arch.how),
+            *(arch.compiler or "-", arch.libc, arch.emulator or "-", arch.note or "-"),
+        )
         for arch in found.arches
     ]
-    console.print(table(("arch", "role", "built", "compiler", "emulator", "missing"), rows))
+    console.print(table(("arch", "role", "built", "compiler", "libc", "emulator", "missing"), rows))
     tools = ", ".join(found.missing_tools)
     lines = [
         f"tools missing: {tools}" if tools else "tools: all here",

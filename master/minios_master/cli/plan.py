@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from minios_master.machine import local_arches, probe_local
+from minios_master.local_probe import probe_local
+from minios_master.machine import local_arches
 from minios_master.settings import Settings
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.config.load import load_project
@@ -19,6 +20,7 @@ from .output import CliContext, out_console, print_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from minios_steps.core.toolchain import Toolchain
 
@@ -35,8 +37,9 @@ def plan(
     context: CliContext = ctx.obj
     project = load_project(context.config)
     chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
-    store = CandidateStore(Settings(context.config, context.state).store)
-    toolchains = _probe(project, {cell.arch for cell in chosen.cells})
+    settings = Settings(context.config, context.state)
+    store = CandidateStore(settings.store)
+    toolchains = _probe(project, {cell.arch for cell in chosen.cells}, settings.cache)
     rows = [plan_cell(project, store, cell, toolchains.get(cell.arch), backend) for cell in chosen.cells]
     if as_json:
         print_json({"cells": rows})
@@ -54,14 +57,14 @@ def plan(
         )
 
 
-def _probe(project: Project, arches: Iterable[str]) -> dict[str, Toolchain | MiniosError]:
+def _probe(project: Project, arches: Iterable[str], cache: Path) -> dict[str, Toolchain | MiniosError]:
     """The compiler of each arch that this machine is to compile for, or why there is none."""
     local = local_arches(project)
     found: dict[str, Toolchain | MiniosError] = {}
     for name in arches:
         if name in local:
             try:
-                found[name] = probe_local(project.arches[name])
+                found[name] = probe_local(project.arches[name], cache)
             except MiniosError as error:
                 found[name] = error
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from minios_steps.core.config.base import Model, Name, Text, Variant
 from minios_steps.core.platform import Platform
@@ -52,6 +53,17 @@ class DebianPackages(Model):
     emulator: tuple[_Package, ...] = ()
 
 
+class MuslSpec(Model):
+    """Where musl for this CPU comes from: Debian's packages `musl` and `musl-dev`.
+
+    `debian` is Debian's name of the CPU (`arm64`); `suite` the suite they are taken from, the same
+    on every machine, as another musl gives other bytes.
+    """
+
+    debian: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    suite: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "trixie"
+
+
 class Arch(Model):
     """A CPU as the build sees it.
 
@@ -60,7 +72,8 @@ class Arch(Model):
     `cross_prefix` the prefix of a cross compiler, empty when there is none; `make_arch`
     the value for BusyBox's `make ARCH=` where it is not the name; `loader` the glibc
     loader names seen, as paths or bare file names; `page_size` bytes, given to the linker
-    as max-page-size; `emulator` user-mode emulator commands, the first found is used;
+    as max-page-size; `libc` the C library to link, musl where `musl` says where it comes from, else
+    glibc; `emulator` user-mode emulator commands, the first found is used;
     `kconfig` a fragment merged after `kconfig/arch/NAME.config`; `timeout_factor`
     multiplies the time limits of its builds; `backend` stands above that of `minios.yaml`;
     `attach` one line that says how to attach a worker.
@@ -76,6 +89,7 @@ class Arch(Model):
     make_arch: _MakeArch = ""
     loader: tuple[Text, ...] = ()
     page_size: Annotated[int, Field(ge=4096, le=1 << 20), AfterValidator(_power_of_two)] = 4096
+    musl: MuslSpec | None = None
     libc: Literal["glibc", "musl"] = "glibc"
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = ("static", "dynamic")
     emulator: tuple[_Command, ...] = ()
@@ -84,6 +98,13 @@ class Arch(Model):
     timeout_factor: Annotated[float, Field(gt=0, le=100)] = 1.0
     backend: Literal["", "oci", "docker"] = ""
     attach: Annotated[str, StringConstraints(pattern=r"^[^\n]*$")] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _link_the_musl_that_is_named(cls, told: Any) -> Any:
+        if isinstance(told, Mapping) and told.get("musl"):
+            return {"libc": "musl", **told}
+        return told
 
     @property
     def busybox_arch(self) -> str:

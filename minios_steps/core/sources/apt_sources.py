@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -44,10 +44,10 @@ class AptSource:
         """The keyring, or empty for the machine's trusted ones."""
         return dict(self.options).get("Signed-By", "")
 
-    def source_stanza(self, suite: str) -> str:
-        """A deb822 entry for the source packages of a suite of this archive's main component."""
+    def stanza(self, suite: str, kind: Literal["deb", "deb-src"]) -> str:
+        """A deb822 entry for the binary or source packages of a suite of this archive's main component."""
         lines = [
-            "Types: deb-src",
+            f"Types: {kind}",
             f"URIs: {' '.join(self.uris)}",
             f"Suites: {suite}",
             f"Components: {MAIN}",
