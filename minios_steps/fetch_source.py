@@ -27,7 +27,7 @@ class FetchSource(MiniosStep):
 
     Args:
         version: the release, such as `1.38.0`; may be a renderable.
-        sources: the pinned releases and mirrors.
+        sources: the pinned releases and mirrors; may be a renderable.
         config_root: the folder `file` mirrors and `patches/` are relative to.
         cache: the master's cache folder.
 
@@ -36,15 +36,13 @@ class FetchSource(MiniosStep):
     """
 
     name = "fetch"
-    renderables = ("version",)
+    renderables = ("version", "sources")
     default_workdir = "build"
 
-    def __init__(
-        self, *, version: Any, sources: Sources, config_root: Path, cache: Path, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, version: Any, sources: Any, config_root: Path, cache: Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.version = version
-        self.sources = sources
+        self.sources: Sources = sources
         self.config_root = config_root
         self.cache = cache
 

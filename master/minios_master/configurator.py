@@ -11,7 +11,6 @@ from buildbot.config import error
 from buildbot.configurators import ConfiguratorBase
 from buildbot.plugins import schedulers, util, worker
 
-from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
 
@@ -20,7 +19,9 @@ from .lifeline import Lifeline
 from .local_worker import PromptLocalWorker
 from .local_worker_names import COORDINATOR, LOCAL_PREFIX
 from .machine import local_arches
+from .projects import open_project
 from .settings import Settings, free_port
+from .upstream import upstream_schedulers, upstream_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         super().configure(config_dict)
         try:
             self.settings = self._given or Settings.from_environment(os.environ)
-            project = load_project(self.settings.config)
+            project = open_project(self.settings)
             self._add_all(project, config_dict)
         except ConfigError as problem:
             for line in (problem.details or str(problem)).splitlines():
@@ -64,6 +65,8 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self._add_workers(project)
         self._add_builders(project, layout)
         self._add_schedulers(project)
+        self.schedulers.extend(upstream_schedulers(project, self.settings, MATRIX))
+        config_dict.setdefault("change_source", []).extend(upstream_sources(project, self.settings))
         self._add_web(project, config_dict)
         services = config_dict.setdefault("services", [])
         if self.settings.lifeline:
@@ -119,7 +122,8 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                 builderNames=[MATRIX],
                 codebases=[util.CodebaseParameter("", hide=True)],
                 properties=[
-                    _choices("versions", "Versions (none: as configured)", [*pinned, "newest"]),
+                    # A candidate may be named too: the plan knows what there is.
+                    _choices("versions", "Versions (none: as configured)", [*pinned, "newest"], strict=False),
                     _choices("variants", "Variants (none: as configured)", ["static", "dynamic"]),
                     _choices("arches", "Arches (none: as configured)", sorted(project.arches)),
                     util.IntParameter(name="jobs", label="make -j (0: as configured)", default=0),
@@ -138,7 +142,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         config_dict.setdefault("buildbotURL", f"http://{web.interface}:{port}/")
 
 
-def _choices(name: str, label: str, choices: list[str]) -> Any:
+def _choices(name: str, label: str, choices: list[str], *, strict: bool = True) -> Any:
     return util.ChoiceStringParameter(
-        name=name, label=label, choices=choices, default=[], multiple=True, strict=True, required=False
+        name=name, label=label, choices=choices, default=[], multiple=True, strict=strict, required=False
     )

@@ -9,6 +9,7 @@ from buildbot.process.results import SKIPPED
 
 from minios_steps.core.plan import Cell, image_labels
 from minios_steps.core.version import Version
+from minios_steps.decide_release import ApproveRelease, DecideRelease
 from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
@@ -54,6 +55,10 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
         return project.fragments(arch, cell.variant, cell.version)
 
     @util.renderer  # type: ignore[untyped-decorator]
+    def sources(properties: Any) -> Any:
+        return project.sources_of(_cell(properties, arch.name).version)
+
+    @util.renderer  # type: ignore[untyped-decorator]
     def labels(properties: Any) -> Any:
         return dict(image_labels(project, _cell(properties, arch.name)))
 
@@ -75,7 +80,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
             ReuseCandidate(project=project, arch=arch.name, store=settings.store, **cell),
             steps.FetchSource(
                 version=VERSION,
-                sources=project.sources,
+                sources=sources,
                 config_root=project.root,
                 cache=settings.cache,
                 **fresh,
@@ -123,6 +128,7 @@ def matrix_factory(project: Project, settings: Settings, layout: Path) -> Any:
 
     return _factory(
         [
+            ApproveRelease(project=project, hideStepIf=_is_skipped),
             steps.TriggerMatrix(
                 project=project,
                 publish=publish,
@@ -131,6 +137,7 @@ def matrix_factory(project: Project, settings: Settings, layout: Path) -> Any:
                     "force_rebuild": util.Property("force_rebuild", default=False),
                 },
                 **matrix_properties(),
-            )
+            ),
+            DecideRelease(project=project, publish=publish, hideStepIf=_is_skipped),
         ]
     )

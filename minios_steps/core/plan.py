@@ -94,7 +94,7 @@ def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str) -> 
         prefix: the compiler's prefix on that worker.
     """
     arch = project.arches[cell.arch]
-    release = project.sources.releases[str(cell.version)]
+    release = project.release(cell.version)
     asked = kconfig.merge(project.fragments(arch, cell.variant, cell.version))
     return CellInputs(
         version=str(cell.version),

@@ -11,8 +11,7 @@ from minios_steps.core.oci import annotations as keys
 from minios_steps.core.oci.index import Index, build_index, parse_index
 from minios_steps.core.oci.verify import verify_candidate
 from minios_steps.core.policy import GOOD, CellResult, Decision, decide
-from minios_steps.core.tags import release_tags
-from minios_steps.core.version import Version
+from minios_steps.core.tags import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from minios_steps.core.digest import Digest
     from minios_steps.core.oci.layout import Layout
     from minios_steps.core.oci.model import Descriptor
+    from minios_steps.core.version import Version
 
 INDEX_LIMIT = 4 << 20
 """Bytes an index may have (distribution-spec: registries need take no more)."""
@@ -86,9 +86,7 @@ class Releaser:
             ImageError: the layout cannot be written, or reads back differently.
         """
         judged = [self._judge(result) for result in results]
-        tags = release_tags(
-            self.project.minios, variant, version, [Version.parse(v) for v in self.project.sources.releases]
-        )
+        tags = tags_of(self.project, variant, version)
         previous = self._previous(version, variant, tags)
         roles = {name: self.project.role(name) for name in self.project.arches if self._has(name, variant)}
         decision = decide(judged, roles, asked, previous, carry_over=self.project.minios.policy.carry_over)
@@ -155,7 +153,7 @@ class Releaser:
             keys.URL: image.url,
             keys.VENDOR: image.vendor,
             keys.VARIANT: variant,
-            keys.SOURCE_SHA256: self.project.sources.releases[str(version)].sha256,
+            keys.SOURCE_SHA256: self.project.release(version).sha256,
             keys.LEFT_OUT: decision.left_out_text,
             keys.CARRIED_OVER: decision.carried_text,
         }

@@ -13,6 +13,7 @@ from minios_master.factories import arch_factory
 from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
+from minios_master.upstream import APPROVE, CANDIDATES
 
 from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
 from minios_steps.core.config.load import load_project
@@ -79,11 +80,21 @@ def test_real_config(tmp_path: Path) -> None:
     told = configure(ROOT / "config", tmp_path)
     builders = by_name(told["builders"])
     assert set(builders) == {*project.arches, MATRIX}
-    assert set(by_name(told["schedulers"])) == {*(scheduler_name(name) for name in project.arches), MATRIX}
+    schedulers = {*(scheduler_name(name) for name in project.arches), MATRIX, CANDIDATES, APPROVE}
+    assert set(by_name(told["schedulers"])) == schedulers
+    [poller] = told["change_source"]
+    assert poller.name == "busybox"
+    assert poller._config_kwargs["upstream"] == project.minios.upstream
     for name in project.arches:
         local = name == "x86_64"
         assert builders[name].workernames == [f"local-{name}" if local else f"{name}-unattached"]
         assert builders[name].tags == [project.role(name)]
+
+
+def test_master_of_one_run_watches_nothing(tmp_path: Path) -> None:
+    told = configure(ROOT / "config", tmp_path, lifeline=True)
+    assert told["change_source"] == []
+    assert {CANDIDATES, APPROVE} & set(by_name(told["schedulers"])) == set()
 
 
 def test_one_cell_of_an_arch_at_a_time(tmp_path: Path) -> None:

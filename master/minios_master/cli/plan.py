@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minios_master.machine import local_arches, probe_local
+from minios_master.projects import open_project
 from minios_master.settings import Settings
 from minios_steps.core.candidates import CandidateStore
-from minios_steps.core.config.load import load_project
 from minios_steps.core.config.project import Project
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, cell_inputs, plan_matrix
@@ -32,7 +32,7 @@ def plan(
 ) -> None:
     """Say what `minios matrix` would do, and build nothing."""
     context: CliContext = ctx.obj
-    project = load_project(context.config)
+    project = open_project(Settings(context.config, context.state))
     chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
     store = CandidateStore(Settings(context.config, context.state).store)
     toolchains = _probe(project, {cell.arch for cell in chosen.cells})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
 
 from minios_steps.core.errors import ConfigError
+from minios_steps.core.oci.tag import is_tag
 from minios_steps.core.version import Version
 
 K = TypeVar("K")
@@ -17,6 +19,8 @@ V = TypeVar("V")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*", re.ASCII)
 _NAME_LENGTH = 64
+
+TAG_FIELDS = frozenset({"version", "minor", "major"})
 
 
 def _name(value: str) -> str:
@@ -30,6 +34,20 @@ def _version(value: str) -> str:
         Version.parse(value)
     except ConfigError as error:
         raise ValueError(str(error)) from error
+    return value
+
+
+def _tag_pattern(value: str) -> str:
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"tag pattern {value!r}: {error}") from error
+    if unknown := fields - TAG_FIELDS:
+        told = ", ".join(sorted(unknown)) or "an empty one"
+        known = ", ".join(sorted(TAG_FIELDS))
+        raise ValueError(f"tag pattern {value!r} has an unknown field: {told} (there are {known})")
+    if not is_tag(value.format(version="1.38.0", minor="1.38", major="1")):
+        raise ValueError(f"tag pattern {value!r} does not make a tag: letters, digits, . _ - only")
     return value
 
 
@@ -48,6 +66,9 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 FrozenMapping = Annotated[Mapping[K, V], AfterValidator(_frozen), PlainSerializer(dict)]
 """A mapping that cannot be changed after it was read."""
+
+TagPattern = Annotated[str, AfterValidator(_tag_pattern)]
+"""A tag with `{version}`, `{minor}` and `{major}` to be filled in."""
 
 Variant = Literal["static", "dynamic"]
 Role = Literal["required", "optional", "candidate"]

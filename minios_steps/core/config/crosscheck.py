@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from minios_steps.core import kconfig
+from minios_steps.core.config.base import Variant
 from minios_steps.core.errors import ConfigError, KconfigError
 from minios_steps.core.tags import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from minios_steps.core.config.base import Variant
     from minios_steps.core.config.project import Project
     from minios_steps.core.config.yamlfile import Location, YamlFile
     from minios_steps.core.platform import Platform
@@ -45,6 +45,8 @@ def cross_check(project: Project, files: Files) -> list[str]:
         _known_arches,
         _versions,
         _tags,
+        _candidate_tags,
+        _release_key,
         _patches,
         _fragments,
     )
@@ -107,6 +109,28 @@ def _tags(project: Project, files: Files) -> Iterator[str]:
     for index, variant in enumerate(minios.variants):
         if variant not in minios.tags:
             yield files.problem("minios.yaml", ("variants", index), f"variant {variant} has no tags")
+
+
+def _candidate_tags(project: Project, files: Files) -> Iterator[str]:
+    minios = project.minios
+    released = {render(tag, v) for tags in minios.tags.values() for tag in tags for v in project.pinned}
+    for variant in get_args(Variant):
+        for index, pattern in enumerate(minios.upstream.candidate_tags.of(variant)):
+            at = ("upstream", "candidate_tags", variant, index)
+            if "{version}" not in pattern:
+                yield files.problem("minios.yaml", at, "a candidate's tag should hold {version}")
+            elif released & {render(pattern, version) for version in project.pinned}:
+                yield files.problem("minios.yaml", at, f"{pattern!r} makes a tag of a release")
+
+
+def _release_key(project: Project, files: Files) -> Iterator[str]:
+    upstream = project.minios.upstream
+    folder = (project.root / "keys").resolve()
+    path = (folder / upstream.key.file).resolve()
+    if upstream.watch and not (path.is_relative_to(folder) and path.is_file()):
+        yield files.problem(
+            "minios.yaml", ("upstream", "key", "file"), f"keys/{upstream.key.file} is missing"
+        )
 
 
 def _patches(project: Project, files: Files) -> Iterator[str]:

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import string
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from minios_steps.core.config.base import FrozenMapping, Model, Name, Role, Text, Variant, VersionText
-from minios_steps.core.oci.tag import is_tag
-
-TAG_FIELDS = frozenset({"version", "minor", "major"})
-
-
-def _tag_pattern(value: str) -> str:
-    try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
-    except ValueError as error:
-        raise ValueError(f"tag pattern {value!r}: {error}") from error
-    if unknown := fields - TAG_FIELDS:
-        told = ", ".join(sorted(unknown)) or "an empty one"
-        known = ", ".join(sorted(TAG_FIELDS))
-        raise ValueError(f"tag pattern {value!r} has an unknown field: {told} (there are {known})")
-    if not is_tag(value.format(version="1.38.0", minor="1.38", major="1")):
-        raise ValueError(f"tag pattern {value!r} does not make a tag: letters, digits, . _ - only")
-    return value
-
-
-TagPattern = Annotated[str, AfterValidator(_tag_pattern)]
-"""A tag with `{version}`, `{minor}` and `{major}` to be filled in."""
+from minios_steps.core.config.base import (
+    FrozenMapping,
+    Model,
+    Name,
+    Role,
+    TagPattern,
+    Text,
+    Variant,
+    VersionText,
+)
+from minios_steps.core.config.upstream import Upstream
 
 
 class ImageSpec(Model):
@@ -88,3 +76,4 @@ class Minios(Model):
     kconfig_base: Literal["defconfig", "allnoconfig"] = "defconfig"
     smoke: SmokeSpec = SmokeSpec()
     web: Web = Web()
+    upstream: Upstream = Upstream()

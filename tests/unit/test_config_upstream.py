@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from configbed import MINIOS, ROOT, write_config
+
+from minios_steps.core.config.load import load_project
+from minios_steps.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WATCH = """\
+upstream:
+  watch:
+    - kind: listing
+      url: https://example.org/downloads/
+  key: {file: test.asc, fingerprint: %s}
+""" % ("AB" * 20)
+KEY = {"keys/test.asc": "key"}
+
+
+def problem(folder: Path, upstream: str, more: dict[str, str] | None = None) -> str:
+    write_config(folder, {"minios.yaml": MINIOS + upstream, **(KEY if more is None else more)})
+    with pytest.raises(ConfigError) as caught:
+        load_project(folder)
+    return caught.value.what.replace(f"{folder}/", "")
+
+
+def test_nobody_is_asked_by_default(tmp_path: Path) -> None:
+    upstream = load_project(write_config(tmp_path)).minios.upstream
+    assert upstream.watch == ()
+    assert upstream.release == "hold"
+    assert upstream.candidate_tags.of("static") == ("{version}-rc",)
+    assert upstream.candidate_tags.of("dynamic") == ("{version}-dynamic-rc",)
+
+
+def test_shipped_configuration() -> None:
+    upstream = load_project(ROOT / "config").minios.upstream
+    assert upstream.watch[0].downloads == "https://busybox.net/downloads/"
+    assert upstream.key.fingerprint == "C9E9416F76E610DBD09D040F47B70C55ACC9965B"
+
+
+def test_good(tmp_path: Path) -> None:
+    tags = '  candidate_tags: {static: ["try-{version}"]}\n'
+    write_config(tmp_path, {"minios.yaml": MINIOS + WATCH + tags, **KEY})
+    upstream = load_project(tmp_path).minios.upstream
+    assert upstream.candidate_tags.of("static") == ("try-{version}",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("downloads/", "downloads", "minios.yaml:18: upstream.watch[0].url: string should match pattern"),
+        ("example", "me:pass@example", "minios.yaml:18: upstream.watch[0].url: string should match pattern"),
+        ("https:", "ftp:", "minios.yaml:18: upstream.watch[0].url: string should match pattern"),
+        ("AB" * 20, "ab" * 20, "minios.yaml:19: upstream.key.fingerprint: string should match pattern"),
+        ("  key:", "  interval: 0\n  key:", "minios.yaml:19: upstream.interval: input should be greater"),
+        ("test.asc", "none.asc", "minios.yaml:19: upstream.key.file: keys/none.asc is missing"),
+        ("test.asc", "../minios.yaml", "minios.yaml:19: upstream.key.file: keys/../minios.yaml is missing"),
+        (
+            "  key:",
+            "  candidate_tags: {static: [rc]}\n  key:",
+            "minios.yaml:19: upstream.candidate_tags.static[0]: a candidate's tag should hold {version}",
+        ),
+        (
+            "  key:",
+            '  candidate_tags: {static: ["{version}-dynamic"]}\n  key:',
+            "minios.yaml:19: upstream.candidate_tags.static[0]: '{version}-dynamic' makes a tag of a release",
+        ),
+    ],
+)
+def test_wrong(tmp_path: Path, old: str, new: str, what: str) -> None:
+    assert problem(tmp_path, WATCH.replace(old, new)).startswith(what)
