@@ -46,7 +46,7 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
     """Look for new releases, verify them, and emit a Change for each good one.
 
     Args:
-        upstream: the places, the key and what counts (`upstream` in `minios.yaml`).
+        upstream: the places, the keys and what counts (`upstream` in `minios.yaml`).
         sources: the pinned releases, which are no news, and the limits.
         config_root: the folder that holds `keys/` and `patches/`.
         cache: the master's cache folder; a verified tarball is there when its Change comes.
@@ -130,7 +130,7 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         upstream = self.upstream
         client = Client(
             cache=SourceCache(self.cache / "sources"),
-            key=PinnedKey(self.config_root / "keys" / upstream.key.file, upstream.key.fingerprint),
+            keys=[PinnedKey(self.config_root / "keys" / key.file, key.fingerprint) for key in upstream.keys],
             max_bytes=self.sources.max_bytes,
             patience=self.patience,
             report=self._report,

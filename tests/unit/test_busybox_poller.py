@@ -54,7 +54,7 @@ class PollerCase(ChangeSourceMixin, TestReactorMixin, unittest.TestCase):
         project = load_project(self.folder / "config")
         key = {"file": "test.asc", "fingerprint": self.key.fingerprint}
         watch = [{"kind": "listing", "url": self.server.url, "insecure": True}]
-        told = {"watch": watch, "key": key, **upstream_config}
+        told = {"watch": watch, "keys": [key], **upstream_config}
         return {
             "name": self.DEFAULT_NAME,
             "upstream": type(project.minios.upstream).model_validate(told),

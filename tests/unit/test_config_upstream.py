@@ -16,7 +16,7 @@ upstream:
   watch:
     - kind: listing
       url: https://example.org/downloads/
-  key: {file: test.asc, fingerprint: %s}
+  keys: [{file: test.asc, fingerprint: %s}]
 """ % ("AB" * 20)
 KEY = {"keys/test.asc": "key"}
 
@@ -39,7 +39,7 @@ def test_nobody_is_asked_by_default(tmp_path: Path) -> None:
 def test_shipped_configuration() -> None:
     upstream = load_project(ROOT / "config").minios.upstream
     assert upstream.watch[0].downloads == "https://busybox.net/downloads/"
-    assert upstream.key.fingerprint == "C9E9416F76E610DBD09D040F47B70C55ACC9965B"
+    assert upstream.keys[0].fingerprint == "C9E9416F76E610DBD09D040F47B70C55ACC9965B"
 
 
 def test_good(tmp_path: Path) -> None:
@@ -55,18 +55,23 @@ def test_good(tmp_path: Path) -> None:
         ("downloads/", "downloads", "minios.yaml:18: upstream.watch[0].url: string should match pattern"),
         ("example", "me:pass@example", "minios.yaml:18: upstream.watch[0].url: string should match pattern"),
         ("https:", "ftp:", "minios.yaml:18: upstream.watch[0].url: string should match pattern"),
-        ("AB" * 20, "ab" * 20, "minios.yaml:19: upstream.key.fingerprint: string should match pattern"),
-        ("  key:", "  interval: 0\n  key:", "minios.yaml:19: upstream.interval: input should be greater"),
-        ("test.asc", "none.asc", "minios.yaml:19: upstream.key.file: keys/none.asc is missing"),
-        ("test.asc", "../minios.yaml", "minios.yaml:19: upstream.key.file: keys/../minios.yaml is missing"),
+        ("AB" * 20, "ab" * 20, "minios.yaml:19: upstream.keys[0].fingerprint: string should match pattern"),
+        ("  keys:", "  interval: 0\n  keys:", "minios.yaml:19: upstream.interval: input should be greater"),
+        ("test.asc", "none.asc", "minios.yaml:19: upstream.keys[0].file: keys/none.asc is missing"),
+        ("keys:", "keys: []\n# ", "minios.yaml:19: upstream.keys: nothing can be verified without a key"),
         (
-            "  key:",
-            "  candidate_tags: {static: [rc]}\n  key:",
+            "test.asc",
+            "../minios.yaml",
+            "minios.yaml:19: upstream.keys[0].file: keys/../minios.yaml is missing",
+        ),
+        (
+            "  keys:",
+            "  candidate_tags: {static: [rc]}\n  keys:",
             "minios.yaml:19: upstream.candidate_tags.static[0]: a candidate's tag should hold {version}",
         ),
         (
-            "  key:",
-            '  candidate_tags: {static: ["{version}-dynamic"]}\n  key:',
+            "  keys:",
+            '  candidate_tags: {static: ["{version}-dynamic"]}\n  keys:',
             "minios.yaml:19: upstream.candidate_tags.static[0]: '{version}-dynamic' makes a tag of a release",
         ),
     ],

@@ -43,7 +43,7 @@ def server() -> Iterator[Upstream]:
 @pytest.fixture
 def client(key: MadeUpKey, tmp_path: Path) -> Client:
     return Client(
-        SourceCache(tmp_path / "cache"), key.pinned(tmp_path), 1 << 20, IMPATIENT, print, lambda: False
+        SourceCache(tmp_path / "cache"), [key.pinned(tmp_path)], 1 << 20, IMPATIENT, print, lambda: False
     )
 
 
@@ -106,7 +106,7 @@ def test_bad_signature(client: Client, server: Upstream, key: MadeUpKey) -> None
 def test_signed_by_somebody_else(client: Client, server: Upstream, tmp_path: Path) -> None:
     with made_up_key(tmp_path / "other") as other:
         server.publish("1.38.0", TARBALL, other.sign(TARBALL))
-        with pytest.raises(BadReleaseError, match="not of the pinned key"):
+        with pytest.raises(BadReleaseError, match="not of a pinned key"):
             client.verify(VERSION, server.url, insecure=True)
 
 
@@ -143,7 +143,7 @@ def test_endless_signature(client: Client, server: Upstream) -> None:
 
 
 def test_cancelled(server: Upstream, client: Client) -> None:
-    stopped = Client(client.cache, client.key, 1, IMPATIENT, print, lambda: True)
+    stopped = Client(client.cache, client.keys, 1, IMPATIENT, print, lambda: True)
     with pytest.raises(CancelledError):
         stopped.verify(VERSION, server.url, insecure=True)
 

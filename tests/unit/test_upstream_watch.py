@@ -38,7 +38,7 @@ class Watcher:
         self.config = Config.model_validate({"watch": watch, "interval": 3600, **config})
         self.lines: list[str] = []
         self.client = Client(
-            *(SourceCache(folder / "cache"), key.pinned(folder), 1 << 20, IMPATIENT, self.lines.append),
+            *(SourceCache(folder / "cache"), [key.pinned(folder)], 1 << 20, IMPATIENT, self.lines.append),
             cancelled=lambda: False,
         )
         self.memory = Memory()

@@ -46,7 +46,7 @@ def cross_check(project: Project, files: Files) -> list[str]:
         _versions,
         _tags,
         _candidate_tags,
-        _release_key,
+        _release_keys,
         _patches,
         _fragments,
     )
@@ -123,14 +123,17 @@ def _candidate_tags(project: Project, files: Files) -> Iterator[str]:
                 yield files.problem("minios.yaml", at, f"{pattern!r} makes a tag of a release")
 
 
-def _release_key(project: Project, files: Files) -> Iterator[str]:
+def _release_keys(project: Project, files: Files) -> Iterator[str]:
     upstream = project.minios.upstream
     folder = (project.root / "keys").resolve()
-    path = (folder / upstream.key.file).resolve()
-    if upstream.watch and not (path.is_relative_to(folder) and path.is_file()):
-        yield files.problem(
-            "minios.yaml", ("upstream", "key", "file"), f"keys/{upstream.key.file} is missing"
-        )
+    if upstream.watch and not upstream.keys:
+        what = "nothing can be verified without a key"
+        yield files.problem("minios.yaml", ("upstream", "keys"), what)
+    for index, key in enumerate(upstream.keys):
+        path = (folder / key.file).resolve()
+        if not (path.is_relative_to(folder) and path.is_file()):
+            at = ("upstream", "keys", index, "file")
+            yield files.problem("minios.yaml", at, f"keys/{key.file} is missing")
 
 
 def _patches(project: Project, files: Files) -> Iterator[str]:

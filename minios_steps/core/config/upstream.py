@@ -50,10 +50,10 @@ Watch = Annotated[ListingWatch | GitWatch, Field(discriminator="kind")]
 
 
 class ReleaseKey(Model):
-    """The key that releases are signed with: `file` below `keys/`, and its fingerprint in capitals."""
+    """A key that releases may be signed with: `file` below `keys/`, and its fingerprint in capitals."""
 
-    file: Text = "busybox.asc"
-    fingerprint: _Fingerprint = "C9E9416F76E610DBD09D040F47B70C55ACC9965B"
+    file: Text
+    fingerprint: _Fingerprint
 
 
 class CandidateTags(Model):
@@ -79,7 +79,7 @@ class Upstream(Model):
 
     watch: tuple[Watch, ...] = ()
     interval: Annotated[int, Field(ge=1, le=30 * DAY)] = 6 * 3600
-    key: ReleaseKey = ReleaseKey()
+    keys: tuple[ReleaseKey, ...] = ()
     accept: Literal["any", "stable"] = "any"
     grace: Annotated[int, Field(ge=0)] = 3 * DAY
     release: Literal["auto", "hold"] = "hold"

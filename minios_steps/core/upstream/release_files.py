@@ -19,7 +19,7 @@ from minios_steps.core.upstream.signature import BadSignatureError, PinnedKey, v
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from minios_steps.core.web.patience import Patience
 
@@ -74,7 +74,7 @@ class Client:
 
     Args:
         cache: where tarballs are kept.
-        key: who must have signed them.
+        keys: one of these must have signed them.
         max_bytes: how large a tarball may be.
         patience: how long a server may take.
         report: called with lines for people, from the calling thread.
@@ -82,7 +82,7 @@ class Client:
     """
 
     cache: SourceCache
-    key: PinnedKey
+    keys: Sequence[PinnedKey]
     max_bytes: int
     patience: Patience
     report: Callable[[str], None]
@@ -121,7 +121,7 @@ class Client:
         digest = parse_checksum(checksum, tarball_name(version))
         tarball = self._tarball(version, url, digest, insecure=insecure)
         try:
-            signed = verify_signature(tarball, signature, self.key, cancelled=self.cancelled)
+            signed = verify_signature(tarball, signature, self.keys, cancelled=self.cancelled)
         except BadSignatureError as error:
             raise BadReleaseError(error.what, details=error.details) from error
         epoch = newest_time(tarball, version)
