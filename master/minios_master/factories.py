@@ -10,6 +10,7 @@ from buildbot.process.results import SKIPPED
 from minios_steps.core.plan import Cell, image_labels
 from minios_steps.core.version import Version
 from minios_steps.decide_release import ApproveRelease, DecideRelease
+from minios_steps.report_drift import ReportDrift
 from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
@@ -129,6 +130,7 @@ def matrix_factory(project: Project, settings: Settings, layout: Path) -> Any:
     return _factory(
         [
             ApproveRelease(project=project, hideStepIf=_is_skipped),
+            ReportDrift(project=project, cache=settings.cache, hideStepIf=_is_skipped),
             steps.TriggerMatrix(
                 project=project,
                 publish=publish,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SEEN: list[CliContext] = []
 RAISED: list[BaseException] = []
+LOADED: list[str] = []
 
 
 def probe(ctx: typer.Context, name: str = "") -> None:  # noqa: ARG001
@@ -33,9 +34,17 @@ def probe(ctx: typer.Context, name: str = "") -> None:  # noqa: ARG001
 def _probe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     SEEN.clear()
     RAISED.clear()
-    monkeypatch.setattr(main, "COMMANDS", {"probe": "probe:probe", "check": "check:check"})
+    commands = {"probe": "probe:probe", "check": "check:check", "group probe": "probe:probe"}
+    monkeypatch.setattr(main, "COMMANDS", {**commands, "group check": "check:check"})
+    monkeypatch.setattr(main, "GROUPS", {"group": "Several of a kind."})
     load: Callable[[str], Any] = main._load
-    monkeypatch.setattr(main, "_load", lambda place: probe if place == "probe:probe" else load(place))
+    LOADED.clear()
+
+    def noting(place: str) -> Any:
+        LOADED.append(place)
+        return probe if place == "probe:probe" else load(place)
+
+    monkeypatch.setattr(main, "_load", noting)
     monkeypatch.chdir(tmp_path)
     for name in ("MINIOS_CONFIG", "MINIOS_STATE"):
         monkeypatch.delenv(name, raising=False)
@@ -54,12 +63,16 @@ def code(*words: str) -> Any:
         ("probe", "--config", "one", "--state", "two"),
         ("--config", "other", "probe", "--state=two", "--config=one"),
         ("--config", "probe", "probe", "--config", "one", "--state", "two", "--name", "x"),
+        ("group", "probe", "--config", "one", "--state", "two"),
+        ("--config", "one", "group", "--state", "two", "probe"),
+        ("--config", "other", "group", "--config=one", "probe", "--state", "two"),
     ],
 )
 def test_folders_before_or_after_the_command(words: tuple[str, ...], tmp_path: Path) -> None:
     assert code(*words) == 0
     [seen] = SEEN
     assert seen == CliContext(tmp_path / "one", tmp_path / "two")
+    assert LOADED == ["probe:probe"], "the other commands cost nothing"
 
 
 def test_folders_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,7 +131,10 @@ def test_exit_code_of_a_failed_cell() -> None:
     assert code("probe") == 1
 
 
-@pytest.mark.parametrize("words", [("chek",), ("probe", "--bad"), ("probe", "word"), ()])
+@pytest.mark.parametrize(
+    "words",
+    [("chek",), ("probe", "--bad"), ("probe", "word"), (), ("group",), ("group", "chek"), ("group", "--bad")],
+)
 def test_wrong_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert code(*words) == 2
     said = capsys.readouterr()
@@ -127,6 +143,11 @@ def test_wrong_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str])
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert code("--help") == 0
+    said = capsys.readouterr().out
+    assert "probe" in said
+    assert "check" in said
+    assert "Several of a kind." in said
+    assert code("group", "--help") == 0
     said = capsys.readouterr().out
     assert "probe" in said
     assert "check" in said

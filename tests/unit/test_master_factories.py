@@ -103,7 +103,7 @@ def test_kept_things_are_below_the_state_folder(project: Project) -> None:
 
 def test_matrix_publishes_into_the_layout(project: Project) -> None:
     steps = steps_of(matrix_factory(project, SETTINGS, Path("/out")))
-    assert list(steps) == ["approve", "matrix", "decide"]
+    assert list(steps) == ["approve", "drift", "matrix", "decide"]
     matrix = steps["matrix"]
     assert steps["decide"].publish is matrix.publish
     publish = matrix.publish("1.38.0", "static")

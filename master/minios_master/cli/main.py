@@ -16,6 +16,7 @@ from .output import INTERRUPTED, WRONG, show_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 COMMANDS = {
     "doctor": "doctor:doctor",
@@ -26,8 +27,20 @@ COMMANDS = {
     "down": "serve:down",
     "status": "serve:status",
     "inspect": "inspect:inspect",
+    "drift": "drift:drift",
+    "release approve": "release_approve:approve",
+    "sources update": "sources_update:update",
 }
-"""Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command."""
+"""Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command.
+
+The first of two words is a group of `GROUPS`.
+"""
+
+GROUPS = {
+    "release": "What was released: look at it, name it, take it elsewhere.",
+    "sources": "The pinned releases.",
+}
+"""What the help says of each group of commands."""
 
 
 def build_app(wanted: str = "") -> typer.Typer:
@@ -35,6 +48,7 @@ def build_app(wanted: str = "") -> typer.Typer:
 
     A command's module is imported when it is added, so one command costs its own imports only.
     """
+    known = [wanted] if wanted in COMMANDS else COMMANDS
     app = typer.Typer(
         name="minios",
         help="One BusyBox image for every CPU.",
@@ -44,8 +58,14 @@ def build_app(wanted: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in [wanted] if wanted in COMMANDS else COMMANDS:
-        app.command(name)(with_folders(_load(COMMANDS[name])))
+    groups: dict[str, typer.Typer] = {}
+    for words in known:
+        group, _, name = words.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = typer.Typer(name=group, help=GROUPS[group], no_args_is_help=True)
+            groups[group].callback()(_root)
+            app.add_typer(groups[group])
+        groups.get(group, app).command(name)(with_folders(_load(COMMANDS[words])))
     return app
 
 
@@ -74,18 +94,23 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def _named(arguments: list[str]) -> str:
-    """The first word that is neither an option of ours nor an option's value."""
+    """The command's name: the first word, or two, that are neither an option of ours nor its value."""
+    found: list[str] = []
     words = iter(arguments)
     for word in words:
         if word in ("--config", "--state"):
             next(words, None)
         elif not word.startswith("-"):
-            return word
-    return ""
+            found.append(word)
+            if word not in GROUPS or len(found) > 1:
+                break
+    return " ".join(found)
 
 
 def _root(ctx: typer.Context, config: ConfigOption = None, state: StateOption = None) -> None:
-    ctx.obj = (config, state)
+    # Of a group's own callback the ones before the group's name are there already.
+    before: tuple[Path | None, Path | None] = ctx.obj or (None, None)
+    ctx.obj = (config or before[0], state or before[1])
 
 
 def _load(place: str) -> Callable[..., None]:
