@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from buildbot.config import error
 from buildbot.configurators import ConfiguratorBase
 from buildbot.plugins import schedulers, util, worker
+from buildbot.secrets.providers.file import SecretInAFile
 
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
@@ -19,6 +20,7 @@ from .lifeline import Lifeline
 from .local_worker import PromptLocalWorker
 from .local_worker_names import COORDINATOR, LOCAL_PREFIX
 from .machine import local_arches
+from .notices.reporters import notice_reporters
 from .projects import open_project
 from .settings import Settings, free_port
 from .upstream import upstream_schedulers, upstream_sources
@@ -68,9 +70,13 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self.schedulers.extend(upstream_schedulers(project, self.settings, MATRIX))
         config_dict.setdefault("change_source", []).extend(upstream_sources(project, self.settings))
         self._add_web(project, config_dict)
+        self._add_secrets(config_dict)
         services = config_dict.setdefault("services", [])
         if self.settings.lifeline:
+            # Whoever started it sees what happens.
             services.append(Lifeline())
+        else:
+            services.extend(notice_reporters(project, MATRIX))
         util.JanitorConfigurator(
             logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
         ).configure(config_dict)
@@ -84,6 +90,12 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
             else:
                 # A place for a machine that is not attached yet; nobody knows its password.
                 self.workers.append(worker.Worker(f"{name}-unattached", secrets.token_urlsafe(32)))
+
+    def _add_secrets(self, config_dict: dict[str, Any]) -> None:
+        """Buildbot reads them at its start, and refuses a file that others may read."""
+        folder = self.settings.secrets
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config_dict.setdefault("secretsProviders", []).append(SecretInAFile(str(folder)))
 
     def _add_builders(self, project: Project, layout: Path) -> None:
         lock = util.MasterLock("local-compile", maxCount=project.workers.local.parallel)

@@ -79,6 +79,11 @@ class Settings:
         return self.state / "store"
 
     @property
+    def secrets(self) -> Path:
+        """The secrets, one file each, named after them."""
+        return self.state / "secrets"
+
+    @property
     def discoveries(self) -> Path:
         """The releases that were discovered."""
         return self.state / "discovered" / "releases.json"

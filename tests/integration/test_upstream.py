@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from noticebed import SECRET, Hook, Postbox, serving
 from upstreambed import REAL_SIGNATURE, MadeUpKey, Upstream, made_up_key, small_release, upstream
 from userland import Minios, replace_block
 
@@ -31,6 +32,32 @@ def key(tmp_path: Path, need: Callable[..., None]) -> Iterator[MadeUpKey]:
     need("gpg", "gpgv", "git")
     with made_up_key(tmp_path / "made-up-key") as made:
         yield made
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with serving(Hook()) as made:
+        yield made
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    with serving(Postbox()) as made:
+        yield made
+
+
+def telling(config: Path, cli: Minios, hook: Hook, postbox: Postbox) -> None:
+    """Both channels are told; the webhook's secret is where the master looks for secrets."""
+    mail = (
+        f"mail: {{from: minios@example.org, to: [team@example.org], host: 127.0.0.1, port: {postbox.port}}}"
+    )
+    webhook = f"webhook: {{url: '{hook.url}', secret: hook-key, insecure: true}}"
+    with (config / "minios.yaml").open("a", encoding="utf-8") as stream:
+        stream.write(f"notices:\n  {mail}\n  {webhook}\n")
+    secrets = cli.state / "secrets"
+    secrets.mkdir(mode=0o700, parents=True)
+    (secrets / "hook-key").touch(mode=0o600)
+    (secrets / "hook-key").write_text(SECRET, "utf-8")
 
 
 class Master:
@@ -101,7 +128,13 @@ def watching(config: Path, server: Upstream, key: MadeUpKey, pinned: str, *, rel
 
 
 def test_announced_once_and_only_when_good(
-    config_copy: Any, minios: Any, tarballs: Callable[[str], Path], server: Upstream, key: MadeUpKey
+    config_copy: Any,
+    minios: Any,
+    tarballs: Callable[[str], Path],
+    server: Upstream,
+    key: MadeUpKey,
+    hook: Hook,
+    postbox: Postbox,
 ) -> None:
     config = watching(config_copy(arches={"x86_64": "required"}), server, key, "1.35.0")
     # Nobody compiles: what is looked at is which builds are started.
@@ -110,6 +143,7 @@ def test_announced_once_and_only_when_good(
     # Upstream's own signature is at hand for 1.38.0 only; for the others a made-up key signs.
     server.publish("1.35.0", real["1.35.0"], key.sign(real["1.35.0"]))
     master = Master(minios(config))
+    telling(config, master.cli, hook, postbox)
     master.up()
     wait_for(lambda: server.asked, "look")
     server.publish("1.37.0", real["1.37.0"], key.sign(real["1.37.0"]))
@@ -145,7 +179,15 @@ def test_announced_once_and_only_when_good(
     assert said["upstream_fingerprint"] == "C9E9416F76E610DBD09D040F47B70C55ACC9965B"
     assert said["upstream_sha256"].startswith("34f9ea6f")
     assert said["upstream_refused_patches"] == []
+    # Each event is told once on each channel: three builds in all found no worker.
+    expected = ["bad-release"] * 2 + ["missing-worker"] + ["new-release"] * 3
+    wait_for(lambda: (len(hook.told), len(postbox.mails)) == (6, 6), "last notice")
+    assert sorted(hook.events) == expected
+    assert len(set(postbox.subjects)) == 6
+    assert set(postbox.recipients) == {"team@example.org"}
+    assert "[minios] BusyBox 1.38.0 (unstable) is out" in postbox.subjects
     master.down()
+    assert SECRET not in master.log()
 
 
 def tags(cli: Minios) -> dict[str, str]:

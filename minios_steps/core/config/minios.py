@@ -16,6 +16,7 @@ from minios_steps.core.config.base import (
     Variant,
     VersionText,
 )
+from minios_steps.core.config.notices import Notices
 from minios_steps.core.config.upstream import Upstream
 
 
@@ -77,3 +78,4 @@ class Minios(Model):
     smoke: SmokeSpec = SmokeSpec()
     web: Web = Web()
     upstream: Upstream = Upstream()
+    notices: Notices = Notices()
