@@ -59,8 +59,10 @@ def arguments(documented: type) -> list[tuple[str, str]]:
     entry = re.compile(r"^    (\w[\w, ]*): (.+(?:\n        .+)*)", re.MULTILINE)
     for match in entry.finditer(text.partition("\n\n")[0]):
         told.update(dict.fromkeys(match[1].split(", "), prose(match[2])))
-    # Of the class itself, Python's versions disagree whether `__new__` goes first.
-    parameters = list(inspect.signature(vars(documented)["__init__"]).parameters.values())[1:]
+    # Of the class itself, Python's versions disagree whether `__new__` goes first. Buildbot's
+    # services take their arguments in another method.
+    takes = vars(documented).get("__init__") or vars(documented)["checkConfig"]
+    parameters = list(inspect.signature(takes).parameters.values())[1:]
     names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     return [(f"`{name}`", told.get(name, "")) for name in names]
 
@@ -107,7 +109,7 @@ def _models(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The models a key holds, each with what comes between: `[]` in a list, `.NAME` in a mapping."""
     if "$ref" in told:
         yield "", told["$ref"].rpartition("/")[2]
-    for choice in told.get("oneOf", ()):
+    for choice in (*told.get("oneOf", ()), *told.get("anyOf", ())):
         yield from _models(choice)
     for mark, name in (("[]", "items"), (".NAME", "additionalProperties")):
         if isinstance(told.get(name), dict):

@@ -3,9 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from configbed import MINIOS, ROOT, write_config
+from docsbed import DOCUMENTS, blocks
 
 from minios_steps.core.config.load import load_project
+from minios_steps.core.config.notices import Notices
+from minios_steps.core.config.upstream import Upstream
 from minios_steps.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,3 +82,11 @@ def test_good(tmp_path: Path) -> None:
 )
 def test_wrong(tmp_path: Path, old: str, new: str, what: str) -> None:
     assert problem(tmp_path, WATCH.replace(old, new)).startswith(what)
+
+
+def test_examples_of_the_operators_page() -> None:
+    page = next(path for path in DOCUMENTS if path.name == "operator.md")
+    told = [yaml.safe_load(block.text) for block in blocks(page) if block.language == "yaml"]
+    models = {"upstream": Upstream, "notices": Notices}
+    found = {key: models[key].model_validate(value) for each in told for key, value in each.items()}
+    assert set(found) == set(models)

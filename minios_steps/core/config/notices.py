@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from minios_steps.core.config.base import Model, Name, Text
 
 _Address = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
+_Secret = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9_.-]{0,63})?$")]
 # Whatever is secret in it would be shown in logs.
 _Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
 
@@ -27,7 +28,7 @@ class Mail(Model):
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     security: Literal["none", "starttls", "tls"] = "none"
     user: str = ""
-    secret: Name | None = None
+    secret: _Secret = ""
 
 
 class Webhook(Model):
