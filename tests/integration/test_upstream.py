@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -204,12 +205,24 @@ def test_candidate_becomes_a_release_when_it_is_approved(
     config_copy: Any, minios: Any, tarballs: Callable[[str], Path], server: Upstream, key: MadeUpKey
 ) -> None:
     config = config_copy(tiny=True, arches={"x86_64": "required"})
+    shutil.copy(tarballs("1.35.0"), config / "mirror" / "busybox-1.35.0.tar.bz2")
+    # Of the new release there is nothing but what upstream has.
+    new = config / "mirror" / "busybox-1.38.0.tar.bz2"
+    server.publish("1.38.0", new.read_bytes(), REAL_SIGNATURE.read_bytes())
+    new.unlink()
     cli = minios(watching(config, server, key, "1.35.0"))
     master = Master(cli)
-    server.publish("1.38.0", tarballs("1.38.0").read_bytes(), REAL_SIGNATURE.read_bytes())
     master.up()
     wait_for(lambda: master.built() == ["1.38.0"], "candidate", 120)
     assert list(tags(cli)) == ["1.38.0-rc"]
+    [candidate] = master.get("builders/matrix/builds")
+    states = {
+        step["name"]: step["state_string"] for step in master.get(f"builds/{candidate['buildid']}/steps")
+    }
+    assert states["drift"] == (
+        "1.35.0 to 1.38.0: 28 new, 0 gone, 0 renamed symbols; 0 fragment lines do not apply"
+    )
+    assert states["decide"] == "1.38.0 is good: waits for minios release approve 1.38.0"
     master.force("approve", approve="1.38.0")
     wait_for(lambda: len(master.built()) == 2, "release")
     found = tags(cli)
@@ -220,4 +233,14 @@ def test_candidate_becomes_a_release_when_it_is_approved(
     builds = sorted(master.get("builders/x86_64/builds"), key=lambda build: build["number"])
     told = [master.get(f"builds/{build['buildid']}/properties")[0] for build in builds]
     assert ["reused" in properties for properties in told] == [False, True]
+    # By the command line too; a second time changes nothing.
+    done = cli.run("release", "approve", "1.38.0", "--json", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["releases"][0]["outcome"] == "unchanged"
     master.down()
+    pinned = cli.run("sources", "update", "--write", timeout=60)
+    assert pinned.returncode == 0, pinned.stdout + pinned.stderr
+    assert '+  "1.38.0":\n' in pinned.stdout
+    [planned] = json.loads(cli.run("plan", "--json").stdout)["cells"]
+    # Pinned as it was found, it is the same cell.
+    assert (planned["version"], planned["action"]) == ("1.38.0", "reuse")
