@@ -10,7 +10,8 @@ from buildbot.test.reactor import TestReactorMixin
 from configbed import MINIOS, write_config
 from masterbed import cell
 from minios_master.notices.generator import NoticeGenerator
-from minios_master.notices.reporters import MISSING_SECONDS, missing_options, notice_reporters
+from minios_master.notices.missing import MISSING, MISSING_SECONDS, MissingWatch
+from minios_master.notices.reporters import notice_reporters
 from minios_master.notices.webhook import SignedWebhook
 from noticebed import SECRET, Hook, serving
 from stepbed import make_tables
@@ -113,14 +114,13 @@ class TestGenerator(ReporterCase):
 
     async def test_workers(self) -> None:
         generator = self.generator()
-        worker = {"name": "one", "last_connection": "Monday"}
-        for event, found in (
-            ("connected", []),
-            ("missing", ["missing-worker"]),
-            ("connected", ["worker-back"]),
-        ):
-            report = await generator.generate(self.master, None, ("workers", "1", event), worker)
-            assert [notice.event for notice in report["notices"]] == found if found else report is None
+        worker = {"name": "one", "since": "Monday"}
+        connected = ("workers", "1", "connected")
+        found = []
+        for event in (connected, MISSING, MISSING, connected):
+            report = await generator.generate(self.master, None, event, worker)
+            found.append([notice.event for notice in report["notices"]] if report else [])
+        assert found == [[], ["missing-worker"], [], ["worker-back"]]
 
     def test_equal_ones_need_no_reconfiguration(self) -> None:
         assert self.generator() == self.generator()
@@ -169,6 +169,75 @@ class TestWebhook(ReporterCase):
         assert self.flushLoggedErrors() == []
 
 
+class TestMissingWatch(ReporterCase):
+    @defer.inlineCallbacks
+    def setUp(self) -> Any:
+        yield super().setUp()
+        self.missing: list[Any] = []
+        self.patch(self.master.mq, "produce", lambda key, told: self.missing.append((key, told["name"])))
+        yield self.master.db.insert_test_data(
+            [
+                fakedb.BuilderMaster(id=1, builderid=1, masterid=self.master.masterid),
+                fakedb.ConfiguredWorker(id=1, workerid=1, buildermasterid=1),
+            ]
+        )
+        yield self.start()
+
+    async def start(self) -> None:
+        self.watch = MissingWatch()
+        await self.watch.setServiceParent(self.master)
+        await self.watch.startService()
+
+    async def stop(self) -> None:
+        await self.watch.stopService()
+        await self.watch.disownServiceParent()
+
+    async def event(self, name: str) -> None:
+        await self.watch._event(("workers", "1", name), {"name": "w"})
+
+    async def test_worker_that_stays_away(self) -> None:
+        await self.event("connected")
+        await self.event("disconnected")
+        self.reactor.advance(MISSING_SECONDS - 1)
+        assert self.missing == []
+        self.reactor.advance(1)
+        assert self.missing == [(MISSING, "w")]
+        await self.stop()
+
+    async def test_worker_that_comes_back(self) -> None:
+        for _ in range(3):
+            await self.event("disconnected")
+            self.reactor.advance(MISSING_SECONDS - 1)
+            await self.event("connected")
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.stop()
+
+    async def test_master_that_restarts(self) -> None:
+        await self.event("connected")
+        await self.event("disconnected")
+        await self.stop()
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.start()
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == [(MISSING, "w")]
+        await self.stop()
+
+    async def test_worker_that_never_came_is_not_missing(self) -> None:
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.stop()
+
+    async def test_worker_that_was_taken_out(self) -> None:
+        await self.event("connected")
+        await self.event("disconnected")
+        await self.master.db.workers.deconfigureAllWorkersForMaster(self.master.masterid)
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.stop()
+
+
 def configured(folder: Path, notices: str) -> Any:
     text = MINIOS + (f"notices:\n{notices}" if notices else "")
     return load_project(write_config(folder, {"minios.yaml": text}))
@@ -178,11 +247,11 @@ class TestConfigured:
     def test_nobody_by_default(self, tmp_path: Path) -> None:
         project = configured(tmp_path, "")
         assert notice_reporters(project, "matrix") == []
-        assert missing_options(project) == {}
 
     def test_both(self, tmp_path: Path) -> None:
         project = configured(tmp_path, MAIL + HOOK)
-        mail, hook = notice_reporters(project, "matrix")
+        watch, mail, hook = notice_reporters(project, "matrix")
+        assert isinstance(watch, MissingWatch)
         assert (mail.name, hook.name) == ("notices-mail", "notices-webhook")
         said = mail._config_kwargs
         assert (said["fromaddr"], said["extraRecipients"]) == ("a@example.org", ["b@example.org"])
@@ -192,4 +261,3 @@ class TestConfigured:
             "mail",
             "webhook",
         ]
-        assert missing_options(project)["missing_timeout"] == MISSING_SECONDS

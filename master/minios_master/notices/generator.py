@@ -10,6 +10,7 @@ from twisted.internet import defer
 from zope.interface import implementer
 
 from minios_master.notices import events
+from minios_master.notices.missing import MISSING
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
     compare_attrs = ("channel", "builder", "roles")
     wanted_event_keys = (
         ("builds", None, "finished"),
-        ("workers", None, "missing"),
+        MISSING,
         ("workers", None, "connected"),
         ("changes", None, "new"),
         BAD_RELEASE,
@@ -75,9 +76,9 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
                 return told, []
             properties = {name: pair[0] for name, pair in message["properties"].items()}
             return events.release_found(told, message["revision"], message["comments"], properties)
+        if key == MISSING:
+            return events.worker_missing(told, message["name"], message["since"])
         if key[0] == "workers":
-            if key[-1] == "missing":
-                return events.worker_missing(told, message["name"], str(message["last_connection"]))
             return events.worker_connected(told, message["name"], str(int(master.reactor.seconds())))
         return await self._build(master, told, message)
 

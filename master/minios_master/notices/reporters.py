@@ -1,4 +1,4 @@
-"""The reporters that `notices` in `minios.yaml` asks for."""
+"""The services that `notices` in `minios.yaml` asks for."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 from buildbot.plugins import reporters, util
 
 from .generator import NoticeGenerator
+from .missing import MissingWatch
 from .webhook import SignedWebhook
 
 if TYPE_CHECKING:
     from minios_steps.core.config.notices import Mail
     from minios_steps.core.config.project import Project
-
-MISSING_SECONDS = 600
-"""How long a worker may be away before it is missing."""
 
 
 def notice_reporters(project: Project, builder: str) -> list[Any]:
@@ -38,16 +36,7 @@ def notice_reporters(project: Project, builder: str) -> list[Any]:
                 generators=[NoticeGenerator("webhook", builder, project.minios.arches)],
             )
         )
-    return found
-
-
-def missing_options(project: Project) -> dict[str, Any]:
-    """Arguments for a remote worker, so that people are told when it stays away."""
-    notices = project.minios.notices
-    if not (notices.mail or notices.webhook):
-        return {}
-    # Buildbot makes no event of a worker of which nobody is to be told; who it is, the reporters know.
-    return {"notify_on_missing": ["notices"], "missing_timeout": MISSING_SECONDS}
+    return [MissingWatch(), *found] if found else []
 
 
 def _mail(mail: Mail, generator: NoticeGenerator) -> Any:
