@@ -90,7 +90,8 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         self.config_root = config_root
         self.cache = cache
         self.discoveries = Discoveries(discoveries)
-        self.patience = patience or Patience(total=300, tries=3)
+        # Short, for the master waits for a look that runs when it stops.
+        self.patience = patience or Patience(connect=5, read=10, total=300, tries=3)
         await super().reconfigService(name=self.name, pollInterval=upstream.interval, **kwargs)
 
     def describe(self) -> str:
