@@ -83,6 +83,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["minios = minios_master.cli.main:run"],
+        "buildbot.changes": ["BusyBoxPoller = minios_steps.busybox_poller:BusyBoxPoller"],
         "buildbot.steps": [f"{name} = minios_steps.{module}:{name}" for name, module in STEPS.items()],
     },
 )

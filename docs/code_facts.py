@@ -59,8 +59,10 @@ def arguments(documented: type) -> list[tuple[str, str]]:
     entry = re.compile(r"^    (\w[\w, ]*): (.+(?:\n        .+)*)", re.MULTILINE)
     for match in entry.finditer(text.partition("\n\n")[0]):
         told.update(dict.fromkeys(match[1].split(", "), prose(match[2])))
-    # Of the class itself, Python's versions disagree whether `__new__` goes first.
-    parameters = list(inspect.signature(vars(documented)["__init__"]).parameters.values())[1:]
+    # Of the class itself, Python's versions disagree whether `__new__` goes first. Buildbot's
+    # services take their arguments in another method.
+    takes = vars(documented).get("__init__") or vars(documented)["checkConfig"]
+    parameters = list(inspect.signature(takes).parameters.values())[1:]
     names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     return [(f"`{name}`", told.get(name, "")) for name in names]
 

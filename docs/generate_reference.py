@@ -19,6 +19,7 @@ import typer.main
 from code_facts import arguments, constants, key_rows, literal, option_text, prose, table
 from minios_master.cli.main import build_app
 
+from minios_steps.busybox_poller import BusyBoxPoller
 from minios_steps.core.cell_result import GOOD, CellResult, Outcome
 from minios_steps.core.config.arch import Arch
 from minios_steps.core.config.minios import Minios
@@ -114,6 +115,7 @@ def reference() -> str:
         "Configuration": _configuration,
         "Steps": _steps,
         "Release records": _records,
+        "Change source": _change_source,
         "Annotations": _annotations,
         "Environment": _environment,
         "Dependencies": _dependencies,
@@ -201,13 +203,24 @@ def _steps() -> Iterator[str]:
     )
     plugins: dict[str, str] = literal(ROOT / "setup.py", "STEPS")
     for name, module in plugins.items():
-        step = getattr(importlib.import_module(f"minios_steps.{module}"), name)
-        summary, *paragraphs = re.split(r"\n\n+", inspect.getdoc(step) or "")
-        yield f"### `{name}`"
-        yield prose(summary)
-        shared = arguments(RegistryStep) if issubclass(step, RegistryStep) else []
-        yield from table(("Argument", "Meaning"), [*arguments(step), *shared])
-        yield from (prose(text) for text in paragraphs if not text.startswith("Args:"))
+        yield from _plugin(getattr(importlib.import_module(f"minios_steps.{module}"), name))
+
+
+def _change_source() -> Iterator[str]:
+    yield (
+        "`from buildbot.plugins import changes` has it. It takes the arguments of Buildbot's own pollers"
+        " too, but for `pollInterval`."
+    )
+    yield from _plugin(BusyBoxPoller)
+
+
+def _plugin(plugin: type) -> Iterator[str]:
+    summary, *paragraphs = re.split(r"\n\n+", inspect.getdoc(plugin) or "")
+    yield f"### `{plugin.__name__}`"
+    yield prose(summary)
+    shared = arguments(RegistryStep) if issubclass(plugin, RegistryStep) else []
+    yield from table(("Argument", "Meaning"), [*arguments(plugin), *shared])
+    yield from (prose(text) for text in paragraphs if not text.startswith("Args:"))
 
 
 def _records() -> Iterator[str]:

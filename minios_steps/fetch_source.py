@@ -25,7 +25,7 @@ class FetchSource(MiniosStep):
 
     Args:
         version: the release, such as `1.38.0`; may be a renderable.
-        sources: the pinned releases and mirrors.
+        sources: the pinned releases and mirrors; may be a renderable.
         config_root: the folder `file` mirrors and `patches/` are relative to.
         cache: the master's cache folder.
         trees: where the worker keeps unpacked sources, relative to the builder's folder; they may
@@ -40,14 +40,14 @@ class FetchSource(MiniosStep):
     """
 
     name = "fetch"
-    renderables = ("version", "trees", "kept")
+    renderables = ("version", "sources", "trees", "kept")
     default_workdir = "build"
 
     def __init__(
         self,
         *,
         version: Any,
-        sources: Sources,
+        sources: Any,
         config_root: Path,
         cache: Path,
         trees: Any = "..",
@@ -58,7 +58,7 @@ class FetchSource(MiniosStep):
         self.trees = trees
         self.kept = kept
         self.version = version
-        self.sources = sources
+        self.sources: Sources = sources
         self.config_root = config_root
         self.cache = cache
 

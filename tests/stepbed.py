@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _tables = sqlite3.connect(":memory:", check_same_thread=False)
 
 
-def _make_tables(model: Model) -> Any:
+def make_tables(model: Model) -> Any:
     """Stands in for `Model.upgrade`, which takes most of a test's time: tables made once are copied."""
 
     def copy(connection: Any) -> None:
@@ -65,7 +65,7 @@ class StepCase(TestBuildStepMixin, TestReactorMixin, unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         self.addCleanup(os.chdir, Path.cwd())
         os.chdir(self.folder)
-        self.patch(Model, "upgrade", _make_tables)
+        self.patch(Model, "upgrade", make_tables)
         self.setup_test_reactor()
         yield self.setup_test_build_step()
         self.setup_build()

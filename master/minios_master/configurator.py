@@ -13,7 +13,6 @@ from buildbot.plugins import schedulers, util, worker
 from buildbot.secrets.providers.file import SecretInAFile
 
 from minios_steps.core.config.base import BACKENDS
-from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
 
@@ -23,7 +22,10 @@ from .lifeline import Lifeline
 from .local_worker import PromptLocalWorker
 from .local_worker_names import COORDINATOR, LOCAL_PREFIX
 from .machine import local_arches
+from .notices.reporters import notice_reporters
+from .projects import open_project
 from .settings import Settings, free_port
+from .upstream import upstream_schedulers, upstream_sources
 
 if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
@@ -50,7 +52,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         super().configure(config_dict)
         try:
             self.settings = self._given or Settings.from_environment(os.environ)
-            project = load_project(self.settings.config)
+            project = open_project(self.settings)
             self._add_all(project, config_dict)
         except ConfigError as problem:
             for line in (problem.details or str(problem)).splitlines():
@@ -67,11 +69,16 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self._add_workers(project)
         self._add_builders(project, place)
         self._add_schedulers(project)
+        self.schedulers.extend(upstream_schedulers(project, self.settings, MATRIX))
+        config_dict.setdefault("change_source", []).extend(upstream_sources(project, self.settings))
         self._add_web(project, config_dict)
         self._add_secrets(config_dict)
         services = config_dict.setdefault("services", [])
         if self.settings.lifeline:
+            # Whoever started it sees what happens.
             services.append(Lifeline())
+        else:
+            services.extend(notice_reporters(project, MATRIX))
         util.JanitorConfigurator(
             logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
         ).configure(config_dict)
@@ -129,7 +136,8 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                 builderNames=[MATRIX],
                 codebases=[util.CodebaseParameter("", hide=True)],
                 properties=[
-                    _choices("versions", "Versions (none: as configured)", [*pinned, "newest"]),
+                    # A candidate may be named too: the plan knows what there is.
+                    _choices("versions", "Versions (none: as configured)", [*pinned, "newest"], strict=False),
                     _choices("variants", "Variants (none: as configured)", ["static", "dynamic"]),
                     _choices("arches", "Arches (none: as configured)", sorted(project.arches)),
                     util.IntParameter(name="jobs", label="make -j (0: as configured)", default=0),
@@ -159,7 +167,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         config_dict.setdefault("buildbotURL", f"http://{web.interface}:{port}/")
 
 
-def _choices(name: str, label: str, choices: list[str]) -> Any:
+def _choices(name: str, label: str, choices: list[str], *, strict: bool = True) -> Any:
     return util.ChoiceStringParameter(
-        name=name, label=label, choices=choices, default=[], multiple=True, strict=True, required=False
+        name=name, label=label, choices=choices, default=[], multiple=True, strict=strict, required=False
     )

@@ -9,6 +9,8 @@ from buildbot.process.results import SKIPPED, SUCCESS
 
 from minios_steps.core.plan import Cell, image_labels
 from minios_steps.core.version import Version
+from minios_steps.decide_release import ApproveRelease, DecideRelease
+from minios_steps.report_drift import ReportDrift
 from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
@@ -86,6 +88,10 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
         return project.fragments(arch, cell.variant, cell.version)
 
     @util.renderer  # type: ignore[untyped-decorator]
+    def sources(properties: Any) -> Any:
+        return project.sources_of(_cell(properties, arch.name).version)
+
+    @util.renderer  # type: ignore[untyped-decorator]
     def labels(properties: Any) -> Any:
         return dict(image_labels(project, _cell(properties, arch.name)))
 
@@ -119,7 +125,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
             ),
             steps.FetchSource(
                 version=VERSION,
-                sources=project.sources,
+                sources=sources,
                 config_root=project.root,
                 cache=settings.cache,
                 trees=trees,
@@ -225,6 +231,8 @@ def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
 
     return _factory(
         [
+            ApproveRelease(project=project, hideStepIf=_is_skipped),
+            ReportDrift(project=project, cache=settings.cache, hideStepIf=_is_skipped),
             steps.TriggerMatrix(
                 project=project,
                 publish=publish,
@@ -235,6 +243,7 @@ def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
                     "clean_check": util.Property("clean_check", default=False),
                 },
                 **matrix_properties(),
-            )
+            ),
+            DecideRelease(project=project, publish=publish, hideStepIf=_is_skipped),
         ]
     )

@@ -93,6 +93,11 @@ class Settings:
         return self.state / "secrets"
 
     @property
+    def discoveries(self) -> Path:
+        """The releases that were discovered."""
+        return self.state / "discovered" / "releases.json"
+
+    @property
     def work(self) -> Path:
         """Scratch, one folder per build."""
         return self.state / "work"

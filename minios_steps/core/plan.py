@@ -98,7 +98,7 @@ def cell_inputs(project: Project, cell: Cell, *, identity: str, prefix: str, bac
         ConfigError: see `Project.backend`.
     """
     arch = project.arches[cell.arch]
-    release = project.sources.releases[str(cell.version)]
+    release = project.release(cell.version)
     asked = kconfig.merge(project.fragments(arch, cell.variant, cell.version))
     return CellInputs(
         version=str(cell.version),

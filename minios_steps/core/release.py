@@ -17,8 +17,7 @@ from minios_steps.core.registry.errors import RegistryError
 from minios_steps.core.release_index import entry_annotations, index_annotations, previous_entries
 from minios_steps.core.release_record import RecordFacts, make_record
 from minios_steps.core.release_target import Release, ReleaseContext, ReleasedImage
-from minios_steps.core.tags import release_tags
-from minios_steps.core.version import Version
+from minios_steps.core.tags import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from minios_steps.core.oci.model import Descriptor
     from minios_steps.core.records import ReleaseRecord
     from minios_steps.core.release_target import Attachments, ReleaseTarget
+    from minios_steps.core.version import Version
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,7 @@ class Releaser:
     ) -> Published:
         """Decide on what is there now, and publish that."""
         project, target = self.project, self.target
-        tags = release_tags(
-            project.minios, variant, version, [Version.parse(v) for v in project.sources.releases]
-        )
+        tags = tags_of(project, variant, version)
         partial = f"{tags[0]}-partial"
         seen = target.look([*tags, partial])
         previous = previous_entries(target, project, seen, tags, version, variant)

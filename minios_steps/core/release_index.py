@@ -38,7 +38,7 @@ def index_annotations(
         keys.URL: image.url,
         keys.VENDOR: image.vendor,
         keys.VARIANT: variant,
-        keys.SOURCE_SHA256: project.sources.releases[str(version)].sha256,
+        keys.SOURCE_SHA256: project.release(version).sha256,
         keys.LEFT_OUT: decision.left_out_text,
         keys.CARRIED_OVER: decision.carried_text,
     }

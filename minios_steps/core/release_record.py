@@ -68,7 +68,7 @@ def make_record(
         trigger=facts.trigger,
         versions=dict(facts.versions),
         config=str(config_digest(project.root)),
-        source_sha256=project.sources.releases[str(release.version)].sha256,
+        source_sha256=project.release(release.version).sha256,
         cells=tuple(_cell(arch, cells.get(arch), images.get(arch)) for arch in sorted({*images, *cells})),
         left_out=dict(decision.left_out),
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from minios_steps.core.config.base import Variant
     from minios_steps.core.config.minios import Minios
+    from minios_steps.core.config.project import Project
     from minios_steps.core.version import Version
 
 _FIELDS = {"version": r"\d+\.\d+\.\d+", "minor": r"\d+\.\d+", "major": r"\d+"}
@@ -19,6 +20,15 @@ _FIELDS = {"version": r"\d+\.\d+\.\d+", "minor": r"\d+\.\d+", "major": r"\d+"}
 def render(pattern: str, version: Version) -> str:
     """A pattern with `{version}`, `{minor}` and `{major}` filled in."""
     return pattern.format(version=version, minor=version.minor, major=version.major)
+
+
+def tags_of(project: Project, variant: Variant, version: Version) -> tuple[str, ...]:
+    """The tags a version is written under: those of a release, or of a candidate until it is approved."""
+    released = project.released
+    if version in released:
+        return release_tags(project.minios, variant, version, released)
+    patterns = project.minios.upstream.candidate_tags.of(variant)
+    return tuple(dict.fromkeys(render(pattern, version) for pattern in patterns))
 
 
 def release_tags(

@@ -14,6 +14,7 @@ from minios_master.factories import arch_factory
 from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
+from minios_master.upstream import APPROVE, CANDIDATES
 
 from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
 from minios_steps.core.config.load import load_project
@@ -80,11 +81,21 @@ def test_real_config(tmp_path: Path) -> None:
     told = configure(ROOT / "config", tmp_path)
     builders = by_name(told["builders"])
     assert set(builders) == {*project.arches, MATRIX}
-    assert set(by_name(told["schedulers"])) == {*(scheduler_name(name) for name in project.arches), MATRIX}
+    schedulers = {*(scheduler_name(name) for name in project.arches), MATRIX, CANDIDATES, APPROVE}
+    assert set(by_name(told["schedulers"])) == schedulers
+    [poller] = told["change_source"]
+    assert poller.name == "busybox"
+    assert poller._config_kwargs["upstream"] == project.minios.upstream
     for name in project.arches:
         local = name == "x86_64"
         assert builders[name].workernames == [f"local-{name}" if local else f"{name}-unattached"]
         assert builders[name].tags == [project.role(name)]
+
+
+def test_master_of_one_run_watches_nothing(tmp_path: Path) -> None:
+    told = configure(ROOT / "config", tmp_path, lifeline=True)
+    assert told["change_source"] == []
+    assert {CANDIDATES, APPROVE} & set(by_name(told["schedulers"])) == set()
 
 
 def test_one_cell_of_an_arch_at_a_time(tmp_path: Path) -> None:
@@ -236,7 +247,8 @@ destination:
     assert (push.registry.host, push.registry_root) == ("registry.example", config)
     assert repr(push.password) == "Secret(door)"
     assert push.doStepIf is True, "a reused candidate may be gone from staging"
-    publish = builders["matrix"].factory.steps[0].buildStep().publish("1.38.0", "static")
+    matrix = {step.name: step for step in (one.buildStep() for one in builders["matrix"].factory.steps)}
+    publish = matrix["matrix"].publish("1.38.0", "static")
     assert publish.registry == push.registry
     assert publish.layout is None
     assert publish.holder.id == (tmp_path / "state" / "identity").read_text("ascii").strip()

@@ -120,7 +120,10 @@ def test_kept_things_are_below_the_state_folder(project: Project) -> None:
 
 
 def test_matrix_publishes_into_the_layout(project: Project) -> None:
-    [matrix] = steps_of(matrix_factory(project, SETTINGS, PLACE)).values()
+    steps = steps_of(matrix_factory(project, SETTINGS, PLACE))
+    assert list(steps) == ["approve", "drift", "matrix", "decide"]
+    matrix = steps["matrix"]
+    assert steps["decide"].publish is matrix.publish
     publish = matrix.publish("1.38.0", "static")
     assert (publish.version, publish.variant) == ("1.38.0", "static")
     assert (publish.store, publish.layout) == (SETTINGS.store, Path("/out"))

@@ -27,19 +27,25 @@ COMMANDS = {
     "down": "serve:down",
     "status": "serve:status",
     "inspect": "inspect:inspect",
+    "drift": "drift:drift",
     "release list": "release_list:list_releases",
     "release show": "release_show:show",
     "release verify": "release_verify:verify",
+    "release approve": "release_approve:approve",
     "release retag": "release_tags:retag",
     "release rollback": "release_tags:rollback",
     "release copy": "release_copy:copy",
+    "sources update": "sources_update:update",
 }
 """Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command.
 
 The first of two words is a group of `GROUPS`.
 """
 
-GROUPS = {"release": "What was released: look at it, name it, take it elsewhere."}
+GROUPS = {
+    "release": "What was released: look at it, name it, take it elsewhere.",
+    "sources": "The pinned releases.",
+}
 """What the help says of each group of commands."""
 
 

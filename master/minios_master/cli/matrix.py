@@ -16,10 +16,10 @@ from minios_master.engine import local_engine
 from minios_master.live import LiveDisplay
 from minios_master.loading import Loaded, check_loadable, load_released
 from minios_master.matrix_run import Choices, MatrixRun, Outcome
+from minios_master.projects import open_project
 from minios_master.settings import Settings
 from minios_master.state_lock import Run, StateLock
 from minios_master.summary import outcome_lines, outcome_table, unreleased
-from minios_steps.core.config.load import load_project
 from minios_steps.core.config.project import Project
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import plan_matrix
@@ -62,7 +62,7 @@ def matrix(
 ) -> None:
     """Build the matrix and release one multi-arch image per version and variant."""
     context: CliContext = ctx.obj
-    project = load_project(context.config)
+    project = open_project(Settings(context.config, context.state))
     choices = Choices(tuple(version or ()), tuple(variant or ()), tuple(arch or ()), jobs, force, backend)
     # Wrong names are found before anything is started.
     plan = plan_matrix(project, versions=choices.versions, variants=choices.variants, arches=choices.arches)

@@ -8,9 +8,9 @@ import typer
 
 from minios_master.local_probe import probe_local
 from minios_master.machine import local_arches
+from minios_master.projects import open_project
 from minios_master.settings import Settings
 from minios_steps.core.candidates import CandidateStore
-from minios_steps.core.config.load import load_project
 from minios_steps.core.config.project import Project
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, cell_inputs, plan_matrix
@@ -35,7 +35,7 @@ def plan(
 ) -> None:
     """Say what `minios matrix` would do, and build nothing."""
     context: CliContext = ctx.obj
-    project = load_project(context.config)
+    project = open_project(Settings(context.config, context.state))
     chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
     settings = Settings(context.config, context.state)
     store = CandidateStore(settings.store)

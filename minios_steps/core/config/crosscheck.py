@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from minios_steps.core import kconfig
+from minios_steps.core.config.base import Variant
 from minios_steps.core.config.project import NEEDS_REGISTRY
 from minios_steps.core.errors import ConfigError, KconfigError, MiniosError
 from minios_steps.core.tags import render
@@ -14,7 +15,6 @@ from minios_steps.core.tags import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from minios_steps.core.config.base import Variant
     from minios_steps.core.config.project import Project
     from minios_steps.core.config.yamlfile import Location, YamlFile
     from minios_steps.core.platform import Platform
@@ -48,6 +48,8 @@ def cross_check(project: Project, files: Files) -> list[str]:
         _tags,
         _registry,
         _backends,
+        _candidate_tags,
+        _release_keys,
         _patches,
         _fragments,
     )
@@ -153,6 +155,31 @@ def _backends(project: Project, files: Files) -> Iterator[str]:
     for stem, arch in project.arches.items():
         if arch.backend == "docker":
             yield files.problem(f"arches/{stem}.yaml", ("backend",), NEEDS_REGISTRY)
+
+
+def _candidate_tags(project: Project, files: Files) -> Iterator[str]:
+    minios = project.minios
+    released = {render(tag, v) for tags in minios.tags.values() for tag in tags for v in project.pinned}
+    for variant in get_args(Variant):
+        for index, pattern in enumerate(minios.upstream.candidate_tags.of(variant)):
+            at = ("upstream", "candidate_tags", variant, index)
+            if "{version}" not in pattern:
+                yield files.problem("minios.yaml", at, "a candidate's tag should hold {version}")
+            elif released & {render(pattern, version) for version in project.pinned}:
+                yield files.problem("minios.yaml", at, f"{pattern!r} makes a tag of a release")
+
+
+def _release_keys(project: Project, files: Files) -> Iterator[str]:
+    upstream = project.minios.upstream
+    folder = (project.root / "keys").resolve()
+    if upstream.watch and not upstream.keys:
+        what = "nothing can be verified without a key"
+        yield files.problem("minios.yaml", ("upstream", "keys"), what)
+    for index, key in enumerate(upstream.keys):
+        path = (folder / key.file).resolve()
+        if not (path.is_relative_to(folder) and path.is_file()):
+            at = ("upstream", "keys", index, "file")
+            yield files.problem("minios.yaml", at, f"keys/{key.file} is missing")
 
 
 def _patches(project: Project, files: Files) -> Iterator[str]:

@@ -18,7 +18,9 @@ from minios_steps.core.config.base import (
     VersionText,
 )
 from minios_steps.core.config.destination import Destination, LayoutDestination
+from minios_steps.core.config.notices import Notices
 from minios_steps.core.config.signing import Signing, Uri
+from minios_steps.core.config.upstream import Upstream
 
 
 class ImageSpec(Model):
@@ -82,3 +84,5 @@ class Minios(Model):
     signing: Signing = Signing()
     builder_id: Uri = "urn:minios:builder"
     web: Web = Web()
+    upstream: Upstream = Upstream()
+    notices: Notices = Notices()

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.base import Backend, Role, Variant
     from minios_steps.core.config.minios import Minios
-    from minios_steps.core.config.sources import Sources
+    from minios_steps.core.config.sources import Release, Sources
     from minios_steps.core.config.workers import Workers
+    from minios_steps.core.upstream.discoveries import Discovered, Discoveries
 
 
 NEEDS_REGISTRY = "the worker's engine hands images over through a registry, and none is the destination"
@@ -34,6 +35,8 @@ class Project:
         arches: every arch that has a file, by name, in the order of names.
         workers: who compiles.
         sources: the pinned releases.
+        discoveries: the releases that are not pinned but were found and verified; they are built
+            as candidates, until they are approved.
     """
 
     root: Path
@@ -41,6 +44,7 @@ class Project:
     arches: Mapping[str, Arch]
     workers: Workers
     sources: Sources
+    discoveries: Discoveries | None = None
 
     @property
     def skeleton(self) -> Path:
@@ -82,17 +86,18 @@ class Project:
                 )
 
     def version(self, text: str) -> Version:
-        """The version that `newest` or a pinned release's number stands for.
+        """The version that `newest` or the number of a pinned or discovered release stands for.
 
         Raises:
-            ConfigError: the version is not pinned; the message lists those that are.
+            ConfigError: there is no such release; the message lists those that are.
         """
         if text == "newest":
             return self.sources.newest
-        if text not in self.sources.releases:
+        if text not in self.sources.releases and text not in (found := self.discovered):
             pinned = ", ".join(str(item) for item in self.pinned)
+            others = f", and {', '.join(found)} as candidates" if found else ""
             raise ConfigError(
-                f"version {text!r} is not pinned: the configuration has {pinned}",
+                f"version {text!r} is not pinned: the configuration has {pinned}{others}",
                 hint="use one of these, `newest`, or add it to sources.yaml with its sha256",
             )
         return Version.parse(text)
@@ -102,10 +107,35 @@ class Project:
         """Every pinned version, oldest first."""
         return tuple(sorted(Version.parse(text) for text in self.sources.releases))
 
+    @property
+    def discovered(self) -> Mapping[str, Discovered]:
+        """The releases that were discovered and that nobody has pinned since, as they are now."""
+        found = self.discoveries.read() if self.discoveries else {}
+        return {text: item for text, item in found.items() if text not in self.sources.releases}
+
+    @property
+    def released(self) -> tuple[Version, ...]:
+        """Every version that may own release tags: the pinned and the approved, oldest first."""
+        approved = (Version.parse(text) for text, item in self.discovered.items() if item.approved)
+        return tuple(sorted({*self.pinned, *approved}))
+
+    def release(self, version: Version) -> Release:
+        """A pinned or discovered release.
+
+        Raises:
+            ConfigError: there is no such release.
+        """
+        text = str(self.version(str(version)))
+        return self.sources.releases.get(text) or self.discovered[text].release
+
+    def sources_of(self, version: Version) -> Sources:
+        """The sources, in which this version is pinned, also when it was discovered only."""
+        releases = {**self.sources.releases, str(version): self.release(version)}
+        return self.sources.model_copy(update={"releases": releases})
+
     def patches(self, version: Version) -> tuple[Path, ...]:
-        """The patches of a pinned version, in the order they are applied."""
-        release = self.sources.releases[str(self.version(str(version)))]
-        return tuple(self.root / "patches" / name for name in release.patches)
+        """The patches of a version, in the order they are applied."""
+        return tuple(self.root / "patches" / name for name in self.release(version).patches)
 
     def fragments(self, arch: Arch, variant: Variant, version: Version) -> tuple[Fragment, ...]:
         """The kconfig fragments of a cell; a later one wins.

@@ -16,7 +16,13 @@ from minios_steps.core.cancel import stop_if
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources.request import Obtained
 from minios_steps.core.sources.storage import StorageError, writing
-from minios_steps.core.web.failures import TransientError, WebError, from_exception, from_status
+from minios_steps.core.web.failures import (
+    MissingError,
+    TransientError,
+    WebError,
+    from_exception,
+    from_status,
+)
 from minios_steps.core.web.patience import Patience, Persistence
 from minios_steps.core.web.url import check_url, host_of
 
@@ -38,6 +44,10 @@ _ALLOW_HTTP = "write `insecure: true` beside the URL to allow it"
 PATIENCE = Patience()
 
 
+class NotThereError(SourceError):
+    """The server is there, and the file is not."""
+
+
 def obtain(
     mirror: HttpsMirror,
     request: Request,
@@ -50,13 +60,22 @@ def obtain(
     What an earlier run left there is gone on with.
 
     Raises:
+        NotThereError: the server has no such file.
         SourceError: it cannot be had; the part that came is kept for the next try.
         CancelledError: cancelled; the same.
         StorageError: the disk is full, or refuses to be written.
     """
     url = request.fill(mirror.url)
+    return obtain_url(url, request, cache, insecure=mirror.insecure, patience=patience)
+
+
+def obtain_url(
+    url: str, request: Request, cache: SourceCache, *, insecure: bool, patience: Patience = PATIENCE
+) -> Obtained:
+    """Download what is at a URL; everything else as in `obtain`."""
     with requests.Session() as session:
-        return _Download(url, cache.partial(request.digest, url), mirror, request, patience, session).run()
+        part = cache.partial(request.digest, url)
+        return _Download(url, part, request, patience, session, insecure=insecure).run()
 
 
 class _Download:
@@ -66,15 +85,16 @@ class _Download:
         self,
         url: str,
         part: Path,
-        mirror: HttpsMirror,
         request: Request,
         patience: Patience,
         session: requests.Session,
+        *,
+        insecure: bool,
     ) -> None:
         self.url = url
         self.part = part
         self.validator_file = part.with_suffix(".validator")
-        self.insecure = mirror.insecure
+        self.insecure = insecure
         self.request = request
         self.patience = patience
         self.session = session
@@ -87,6 +107,8 @@ class _Download:
             self.part.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.persistence.run(self._try)
+        except MissingError as error:
+            raise NotThereError(error.what) from error
         except WebError as error:
             raise SourceError(error.what, hint=error.hint, details=error.details) from error
         return Obtained(self.part, host_of(self.url), self.resumed)

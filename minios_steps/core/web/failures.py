@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SERVER_ERRORS = 500
+_MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 # The first that fits, anywhere in the chain of causes: its words, and whether no word came back.
 _WORDS: tuple[tuple[tuple[type[BaseException], ...], str, bool], ...] = (
@@ -33,6 +34,10 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], str, bool], ...] = (
 
 class WebError(MiniosError):
     """A request that failed; `what` names no server, which the caller knows."""
+
+
+class MissingError(WebError):
+    """The server has no such thing."""
 
 
 class TransientError(WebError):
@@ -74,7 +79,7 @@ def from_status(status: int, headers: Mapping[str, str]) -> WebError:
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= _SERVER_ERRORS:
         wait = _retry_after(headers.get("Retry-After", ""))
         return TransientError(f"{name}, asks to wait {wait:.0f} s" if wait else name, wait=wait)
-    return WebError(name)
+    return MissingError(name) if status in _MISSING else WebError(name)
 
 
 def _retry_after(value: str) -> float | None:

@@ -1,0 +1,55 @@
+"""The services that `notices` in `minios.yaml` asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildbot.plugins import reporters, util
+
+from .generator import NoticeGenerator
+from .missing import MissingWatch
+from .webhook import SignedWebhook
+
+if TYPE_CHECKING:
+    from minios_steps.core.config.notices import Mail
+    from minios_steps.core.config.project import Project
+
+
+def notice_reporters(project: Project, builder: str) -> list[Any]:
+    """Services for the master, none when nobody is to be told.
+
+    Args:
+        project: the configuration.
+        builder: the parent builder.
+    """
+    notices = project.minios.notices
+    found: list[Any] = []
+    if notices.mail:
+        found.append(_mail(notices.mail, NoticeGenerator("mail", builder, project.minios.arches)))
+    if notices.webhook:
+        found.append(
+            SignedWebhook(
+                name="notices-webhook",
+                url=notices.webhook.url,
+                secret=util.Secret(notices.webhook.secret),
+                insecure=notices.webhook.insecure,
+                generators=[NoticeGenerator("webhook", builder, project.minios.arches)],
+            )
+        )
+    return [MissingWatch(), *found] if found else []
+
+
+def _mail(mail: Mail, generator: NoticeGenerator) -> Any:
+    return reporters.MailNotifier(
+        name="notices-mail",
+        fromaddr=mail.sender,
+        extraRecipients=list(mail.to),
+        sendToInterestedUsers=False,
+        relayhost=mail.host,
+        smtpPort=mail.port,
+        useTls=mail.security == "starttls",
+        useSmtps=mail.security == "tls",
+        smtpUser=mail.user or None,
+        smtpPassword=util.Secret(mail.secret) if mail.secret else None,
+        generators=[generator],
+    )

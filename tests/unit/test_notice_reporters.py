@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildbot.db.model import Model
+from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
+from buildbot.test import fakedb
+from buildbot.test.fake import fakemaster
+from buildbot.test.reactor import TestReactorMixin
+from configbed import MINIOS, write_config
+from masterbed import cell
+from minios_master.notices.generator import NoticeGenerator
+from minios_master.notices.missing import MISSING, MISSING_SECONDS, MissingWatch
+from minios_master.notices.reporters import notice_reporters
+from minios_master.notices.webhook import SignedWebhook
+from noticebed import SECRET, Hook, serving
+from stepbed import make_tables
+from twisted.internet import defer
+from twisted.trial import unittest
+
+from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY
+from minios_steps.core.config.load import load_project
+from minios_steps.core.web.patience import Patience
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAIL = "  mail: {from: a@example.org, to: [b@example.org], host: mail.example.org, security: starttls}\n"
+HOOK = "  webhook: {url: 'https://example.org/hook', secret: hook-key}\n"
+BAD = {"version": "1.40.0", "place": "a place", "reason": "why"}
+
+
+class ReporterCase(TestReactorMixin, unittest.TestCase):
+    """A fake master with a real database; builder 1 is the matrix, 2 another."""
+
+    @defer.inlineCallbacks
+    def setUp(self) -> Any:
+        self.patch(Model, "upgrade", make_tables)
+        self.setup_test_reactor()
+        self.master = yield fakemaster.make_master(self, wantDb=True, wantData=True, wantMq=True)
+        rows = [fakedb.Master(id=1), fakedb.Worker(id=1, name="w")]
+        for number, name in ((1, "matrix"), (2, "x86_64")):
+            rows += [
+                fakedb.Builder(id=number, name=name),
+                fakedb.Buildset(id=number),
+                fakedb.BuildRequest(id=number, buildsetid=number, builderid=number),
+            ]
+        yield self.master.db.insert_test_data(rows)
+        self.built = 0
+
+    def generator(self, channel: str = "mail") -> NoticeGenerator:
+        return NoticeGenerator(channel, "matrix", {"x86_64": "required"})
+
+    async def finish(self, generator: Any, *, builder: int = 1, results: int = SUCCESS, **said: Any) -> Any:
+        """A build ends; returns the report."""
+        self.built += 1
+        number = self.built
+        row = {"builderid": builder, "buildrequestid": builder, "workerid": 1, "masterid": 1}
+        await self.master.db.insert_test_data(
+            [
+                fakedb.Build(id=number, number=number, results=results, state_string="it broke", **row),
+                *(
+                    fakedb.BuildProperty(buildid=number, name=name, value=value)
+                    for name, value in said.items()
+                ),
+            ]
+        )
+        build = await self.master.data.get(("builds", number))
+        return await generator.generate(self.master, None, ("builds", str(number), "finished"), build)
+
+
+class TestGenerator(ReporterCase):
+    async def test_once_and_across_restarts(self) -> None:
+        broken = [cell("x86_64", "failed")]
+        report = await self.finish(self.generator(), cells=broken)
+        assert report["subject"] == "[minios] x86_64 1.38.0 static: failed"
+        assert report["body"].endswith(f"{self.master.config.buildbotURL}#/builders/1/builds/1\n")
+        assert report["type"] == "plain"
+        # Another master, or the same later: it is in the database.
+        assert await self.finish(self.generator(), cells=broken) is None
+        report = await self.finish(self.generator(), cells=[cell("x86_64")])
+        assert [notice.event for notice in report["notices"]] == ["recovery"]
+
+    async def test_each_channel_is_told(self) -> None:
+        for channel in ("mail", "webhook"):
+            assert await self.finish(self.generator(channel), cells=[cell("x86_64", "failed")])
+
+    async def test_only_the_matrix_and_nothing_cancelled(self) -> None:
+        broken = [cell("x86_64", "failed")]
+        assert await self.finish(self.generator(), builder=2, cells=broken) is None
+        assert await self.finish(self.generator(), results=CANCELLED, cells=broken) is None
+
+    async def test_build_without_an_outcome(self) -> None:
+        report = await self.finish(self.generator(), results=FAILURE)
+        assert "the matrix itself: it broke" in report["body"]
+        assert await self.finish(self.generator(), results=FAILURE, problem="other words") is None
+
+    async def test_two_at_once_are_told_once(self) -> None:
+        generator = self.generator()
+        reports = await defer.gatherResults(
+            [defer.ensureDeferred(generator.generate(self.master, None, BAD_RELEASE, BAD)) for _ in range(5)]
+        )
+        assert sum(report is not None for report in reports) == 1
+
+    async def test_changes(self) -> None:
+        generator = self.generator()
+        change = {"category": CATEGORY, "revision": "1.40.0", "comments": "It is out", "properties": {}}
+        other = {**change, "category": None}
+        assert await generator.generate(self.master, None, ("changes", "1", "new"), other) is None
+        change["properties"] = {"versions": (["1.40.0"], "Change")}
+        report = await generator.generate(self.master, None, ("changes", "2", "new"), change)
+        [notice] = report["notices"]
+        assert notice.data == {"version": "1.40.0", "versions": ["1.40.0"]}
+
+    async def test_workers(self) -> None:
+        generator = self.generator()
+        worker = {"name": "one", "since": "Monday"}
+        connected = ("workers", "1", "connected")
+        found = []
+        for event in (connected, MISSING, MISSING, connected):
+            report = await generator.generate(self.master, None, event, worker)
+            found.append([notice.event for notice in report["notices"]] if report else [])
+        assert found == [[], ["missing-worker"], [], ["worker-back"]]
+
+    def test_equal_ones_need_no_reconfiguration(self) -> None:
+        assert self.generator() == self.generator()
+        assert self.generator() != self.generator("webhook")
+        assert self.generator().generate_name() == "notices-mail"
+        self.generator().check()
+
+
+class TestWebhook(ReporterCase):
+    @defer.inlineCallbacks
+    def setUp(self) -> Any:
+        yield super().setUp()
+        manager = serving(Hook())
+        self.hook = manager.__enter__()
+        self.addCleanup(manager.__exit__, None, None, None)
+
+    async def start(self, **more: Any) -> SignedWebhook:
+        patience = Patience(2, 2, 10, tries=2, unreachable_tries=1, first_wait=0.001, longest_wait=0.01)
+        service = SignedWebhook(
+            name="hook",
+            url=self.hook.url,
+            generators=[self.generator()],
+            patience=patience,
+            **{"secret": SECRET, "insecure": True, **more},
+        )
+        await service.setServiceParent(self.master)
+        await self.master.startService()
+        self.addCleanup(self.master.stopService)
+        return service
+
+    async def test_event_arrives_signed(self) -> None:
+        service = await self.start()
+        for _ in range(2):
+            await service._got_event(BAD_RELEASE, BAD)
+        [told] = self.hook.told
+        assert told["event"] == "bad-release"
+        assert told["data"] == BAD
+        assert told["text"].startswith(told["subject"])
+
+    async def test_what_is_not_taken_is_logged_and_forgotten(self) -> None:
+        service = await self.start(secret="another")
+        await service._got_event(BAD_RELEASE, BAD)
+        assert len(self.hook.deliveries) == 1
+        assert self.hook.told == []
+        # An exception would be left for trial to find.
+        assert self.flushLoggedErrors() == []
+
+
+class TestMissingWatch(ReporterCase):
+    @defer.inlineCallbacks
+    def setUp(self) -> Any:
+        yield super().setUp()
+        self.missing: list[Any] = []
+        self.patch(self.master.mq, "produce", lambda key, told: self.missing.append((key, told["name"])))
+        yield self.master.db.insert_test_data(
+            [
+                fakedb.BuilderMaster(id=1, builderid=1, masterid=self.master.masterid),
+                fakedb.ConfiguredWorker(id=1, workerid=1, buildermasterid=1),
+            ]
+        )
+        yield self.start()
+
+    async def start(self) -> None:
+        self.watch = MissingWatch()
+        await self.watch.setServiceParent(self.master)
+        await self.watch.startService()
+
+    async def stop(self) -> None:
+        await self.watch.stopService()
+        await self.watch.disownServiceParent()
+
+    async def event(self, name: str) -> None:
+        await self.watch._event(("workers", "1", name), {"name": "w"})
+
+    async def test_worker_that_stays_away(self) -> None:
+        await self.event("connected")
+        await self.event("disconnected")
+        self.reactor.advance(MISSING_SECONDS - 1)
+        assert self.missing == []
+        self.reactor.advance(1)
+        assert self.missing == [(MISSING, "w")]
+        await self.stop()
+
+    async def test_worker_that_comes_back(self) -> None:
+        for _ in range(3):
+            await self.event("disconnected")
+            self.reactor.advance(MISSING_SECONDS - 1)
+            await self.event("connected")
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.stop()
+
+    async def test_master_that_restarts(self) -> None:
+        await self.event("connected")
+        await self.event("disconnected")
+        await self.stop()
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.start()
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == [(MISSING, "w")]
+        await self.stop()
+
+    async def test_worker_that_never_came_is_not_missing(self) -> None:
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.stop()
+
+    async def test_worker_that_was_taken_out(self) -> None:
+        await self.event("connected")
+        await self.event("disconnected")
+        await self.master.db.workers.deconfigureAllWorkersForMaster(self.master.masterid)
+        self.reactor.advance(MISSING_SECONDS)
+        assert self.missing == []
+        await self.stop()
+
+
+def configured(folder: Path, notices: str) -> Any:
+    text = MINIOS + (f"notices:\n{notices}" if notices else "")
+    return load_project(write_config(folder, {"minios.yaml": text}))
+
+
+class TestConfigured:
+    def test_nobody_by_default(self, tmp_path: Path) -> None:
+        project = configured(tmp_path, "")
+        assert notice_reporters(project, "matrix") == []
+
+    def test_both(self, tmp_path: Path) -> None:
+        project = configured(tmp_path, MAIL + HOOK)
+        watch, mail, hook = notice_reporters(project, "matrix")
+        assert isinstance(watch, MissingWatch)
+        assert (mail.name, hook.name) == ("notices-mail", "notices-webhook")
+        said = mail._config_kwargs
+        assert (said["fromaddr"], said["extraRecipients"]) == ("a@example.org", ["b@example.org"])
+        assert (said["useTls"], said["useSmtps"], said["smtpPassword"]) == (True, False, None)
+        assert hook._config_kwargs["secret"].secret_name == "hook-key"
+        assert [g.channel for s in (mail, hook) for g in s._config_kwargs["generators"]] == [
+            "mail",
+            "webhook",
+        ]
