@@ -71,6 +71,7 @@ setup(
     extras_require={
         "dev": [
             "cyclonedx-python-lib[json-validation]>=11.12,<12",
+            "jsonschema[format]>=4.23,<5",
             "mypy>=1.15,<3",
             "pytest>=8.3,<10",
             "pytest-timeout>=2.3,<3",

@@ -83,6 +83,7 @@ REASONS = {
     "cyclonedx-python-lib": "writes each image's bill of materials; by the CycloneDX project, pure Python",
     "cyclonedx-python-lib[json-validation]": "bills of materials are held against CycloneDX's own schema",
     "docker": "`minios doctor` looks for an engine, `minios matrix --load` fills it",
+    "jsonschema[format]": "what is written is held against the rules of the OCI image-spec",
     "mypy": "types, strict",
     "packageurl-python": "package URLs, in the types that the bill of materials is written from",
     "pydantic": "checks the configuration key by key",

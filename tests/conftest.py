@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 CACHE = ROOT / ".state" / "test-cache"
 """Verified tarballs, kept between test runs; content-addressed, so no test can spoil another."""
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is a part of some tests: who starts a job in the background has shells ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

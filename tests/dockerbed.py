@@ -1,107 +1,163 @@
-"""A fake worker with Docker for the unit tests of the steps that use it: recorded answers, exact commands."""
+"""A real master with local workers that builds, tries and pushes prebuilt layers on a real Docker engine."""
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from archbed import make_arch
-from stepbed import StepCase, download, shell
-from tinyelf import make_elf
-from tinyimage import KEY, make_image
+from buildbot.plugins import schedulers, steps, util, worker
+from buildbot.process.results import SUCCESS
+from buildbot.test.util.integration import RunMasterBase
+from twisted.internet import defer
 
-from minios_steps import docker_step
-from minios_steps.core.docker.commands import Commands, Names, clean_script
-from minios_steps.core.docker.engine import Engine
-from minios_steps.core.platform import Platform
+from minios_steps.core.config.destination import RegistryDestination
+from minios_steps.core.oci import annotations as keys
+from minios_steps.core.oci.model import RawManifest
+from minios_steps.core.tarball import LayerFile
+from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-WORKDIR = "build/docker"
-AARCH64 = 183
-PROGRAM = make_elf(AARCH64, kind=2)
-NAMES = Names("0123456789abcdef", "b1-7-feedbeef")
-ARM64 = Platform("linux", "arm64", "v8")
-IMAGE_ID = "sha256:" + "7" * 64
-ENGINE = Engine((20, 10, 24), "20.10.24", (1, 41), Platform("linux", "amd64"))
-DOCKER = Commands(ENGINE, NAMES, ARM64)
-ENVIRONMENT = {"DOCKER_BUILDKIT": "0", "DOCKER_CONTENT_TRUST": None, "DOCKER_DEFAULT_PLATFORM": None}
-INSPECTED = json.dumps([{"Id": IMAGE_ID, "Os": "linux", "Architecture": "arm64", "Variant": "v8"}])
+    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.config.arch import Arch
+    from minios_steps.core.oci.layout import Layout
+
+LABELS = {
+    keys.TITLE: "minios",
+    keys.DESCRIPTION: "a \"quoted\" $HOME, a back\\slash, a 'tick' and an é",
+}
 
 
-def answer(cli: str = "20.10.24", server: str = "20.10.24", arch: str = "amd64") -> str:
-    """What `docker version` prints."""
-    client = {"Version": cli, "ApiVersion": "1.41"}
-    return json.dumps({"Client": client, "Server": {"Version": server, "Os": "linux", "Arch": arch}}) + "\n"
+class Prebuilt(MiniosStep):
+    """Stands in for all that comes before the image: a layer that was built before.
 
+    Args:
+        layer: the layer.
+        applets: the names its BusyBox has, a line each.
+        config: its `.config`.
+        key: the cell's key.
+        inputs: what the key is of.
+        work_root: the master's scratch folder.
+    """
 
-def tar_of(data: bytes = PROGRAM, **changes: Any) -> bytes:
-    """What `docker cp` writes for one file."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        info = tarfile.TarInfo("busybox")
-        info.size, info.mode = len(data), 0o755
-        for name, value in changes.items():
-            setattr(info, name, value)
-        tar.addfile(info, io.BytesIO(data) if info.size else None)
-    return stream.getvalue()
+    name = "prebuilt"
 
+    def __init__(
+        self,
+        *,
+        layer: LayerFile,
+        applets: str,
+        config: str,
+        key: str,
+        inputs: dict[str, Any],
+        work_root: Path,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.layer = layer
+        self.applets = applets
+        self.config = config
+        self.key = key
+        self.inputs = inputs
+        self.work_root = work_root
 
-def docker(command: list[str] | str, **options: Any) -> Any:
-    """A `docker` command, or text for `sh` around one."""
-    words = ["sh", "-c", command] if isinstance(command, str) else command
-    env = {**ENVIRONMENT, **options.pop("env", {})}
-    return shell(words, workdir=WORKDIR, env=env, **options)
-
-
-def version(factor: int = 1) -> Any:
-    """The first question of every step; `factor` multiplies the time limits."""
-    words = ["docker", "version", "--format", "{{json .}}"]
-    return shell(words, workdir=WORKDIR, timeout=60 * factor, max_time=3600 * factor, max_lines=2000)
-
-
-def engine(text: str = "", factor: int = 1) -> tuple[Any, Any]:
-    """The two questions every step begins with."""
-    buildx = shell(
-        ["docker", "buildx", "version"],
-        workdir=WORKDIR,
-        timeout=60 * factor,
-        max_time=3600 * factor,
-        max_lines=2000,
-    )
-    return version(factor).stdout(text or answer()).exit(0), buildx.stderr("no such command\n").exit(1)
-
-
-def clean() -> Any:
-    """Everything of the owner is removed."""
-    return shell(["sh", "-c", clean_script(NAMES)], workdir=WORKDIR, max_lines=2000)
-
-
-def sent(path: str, into: Callable[[bytes], None] | None = None, *, text: bool = True) -> Any:
-    return download(path, workdir=WORKDIR, text=text, into=into)
-
-
-class DockerCase(StepCase):
-    """`prepare(step)` puts a layer for arm64 into `cell`, and the properties of the steps before."""
-
-    def prepare(self, step: Any, **properties: Any) -> None:
-        self.patch(docker_step, "owner_of", lambda *_: NAMES.owner)
-        self.patch(docker_step, "build_name", lambda *_: NAMES.build)
-        self.cell = self.folder / "cell"
-        self.cell.mkdir()
-        self.layer = make_image(self.cell, platform="linux/arm64/v8", program=PROGRAM).layer
-        self.arch = make_arch()
-        self.setup_step(step)
-        told = {
-            "cell_dir": str(self.cell),
-            "cell_key": KEY,
-            "layer": self.layer.as_json(),
+    async def work(self) -> int:
+        folder = self.scratch(self.work_root, fresh=True)
+        shutil.copy(self.layer.path, folder / "layer.tar.gz")
+        layer = {**self.layer.as_json(), "path": str(folder / "layer.tar.gz")}
+        (folder / "applets.txt").write_text(self.applets, "utf-8")
+        (folder / "dot.config").write_text(self.config, "utf-8")
+        for name, value in {
+            "layer": layer,
+            "cell_key": self.key,
+            "cell_inputs": self.inputs,
             "source_sha256": "c" * 64,
-            "workername": "w1",
-            "docker_names": {"owner": NAMES.owner, "build": NAMES.build},
-            **properties,
+            "version": "1.38.0",
+        }.items():
+            self.setProperty(name, value, self.name)
+        return int(SUCCESS)
+
+
+def layer_of(layout: Layout, record: CellRecord) -> LayerFile:
+    """The layer of a candidate in a store."""
+    [layer] = RawManifest.parse(layout.read(record.descriptor.digest)).layers
+    # The steps need neither the digest nor the size of the tar inside.
+    return LayerFile(layout.blob_path(layer.digest), layer.digest, layer.digest, layer.size, 0)
+
+
+def destination(host: str, **more: Any) -> RegistryDestination:
+    return RegistryDestination(kind="registry", repository=f"{host}/team/minios", **more)
+
+
+def engine_steps(
+    folder: Path, arch: Arch, before: MiniosStep, registry: RegistryDestination, **login: Any
+) -> dict[str, Any]:
+    """The steps of a cell that a Docker engine builds, by name and in order."""
+    cell = {"arch": arch, "variant": "static"}
+    return {
+        "before": before,
+        "image": steps.BuildImage(**cell, labels=LABELS, backend="docker"),
+        "smoke": steps.SmokeImage(arch=arch),
+        "worker": steps.PushFromWorker(**cell, registry=registry, **login),
+        "push": steps.PushImage(store=folder / "store", arch=arch.name, version="1.38.0", variant="static"),
+        "remove": steps.RemoveImage(),
+    }
+
+
+class EngineCase(RunMasterBase):
+    """Builders named after arches, each with a local worker of its own; all are started together."""
+
+    timeout = 300
+    folder: Path
+    """Set by a fixture of the test's own."""
+
+    async def start(self, builders: dict[str, dict[str, Any]]) -> None:
+        """Start the master; `builders` has the steps of each builder."""
+        config = {
+            "protocols": {"null": {}},
+            "workers": [
+                worker.LocalWorker(f"local-{name}", max_builds=1, missing_timeout=0) for name in builders
+            ],
+            "builders": [
+                util.BuilderConfig(
+                    name=name, workernames=[f"local-{name}"], factory=util.BuildFactory(list(made.values()))
+                )
+                for name, made in builders.items()
+            ],
+            "schedulers": [schedulers.ForceScheduler(name="force", builderNames=list(builders))],
+            "www": {},
         }
-        self.set_properties(**{name: value for name, value in told.items() if value is not None})
+        await self.setup_master(config, startWorker=False, basedir=str(self.folder / "master"))
+
+    async def build(self) -> dict[str, dict[str, Any]]:
+        """Build with every builder at once; each build with its properties and steps, by builder."""
+        await self.doForceBuild()
+        names = {b["builderid"]: b["name"] for b in await self.master.data.get(("builders",))}
+        newest: dict[str, dict[str, Any]] = {}
+        for build in await self.master.data.get(("builds",)):
+            build["properties"] = {
+                name: value
+                for name, (value, _) in (
+                    await self.master.data.get(("builds", build["buildid"], "properties"))
+                ).items()
+            }
+            build["steps"] = {
+                step["name"]: step
+                for step in await self.master.data.get(("builds", build["buildid"], "steps"))
+            }
+            name = names[build["builderid"]]
+            if name not in newest or build["number"] > newest[name]["number"]:
+                newest[name] = build
+        return newest
+
+    async def stop_at(self, step: str) -> defer.Deferred[Any]:
+        """Cancel a build as soon as it begins a step."""
+
+        def started(_key: Any, told: dict[str, Any]) -> None:
+            if told["name"] == step:
+                defer.ensureDeferred(
+                    self.master.data.control("stop", {"reason": "pressed"}, ("builds", str(told["buildid"])))
+                )
+
+        return await self.master.mq.startConsuming(started, ("steps", None, "started"))

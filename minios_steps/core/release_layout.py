@@ -76,9 +76,10 @@ class LayoutTarget:
         found = []
         for tag, descriptor in self.layout.tags().items():
             with suppress(ImageError):
-                for record in find_records(self.store, descriptor.digest)[:1]:
-                    if tag in record.previous:
-                        before = self.store.manifest(Digest.parse(record.previous[tag])).descriptor
-                        self.layout.closure(before)
-                        found.append(before)
+                records = find_records(self.store, descriptor.digest)
+                moved = next((record for record in records if tag in record.tags), None)
+                if moved and tag in moved.previous:
+                    before = self.store.manifest(Digest.parse(moved.previous[tag])).descriptor
+                    self.layout.closure(before)
+                    found.append(before)
         return tuple(dict.fromkeys(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from minios_steps.core.released import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from minios_steps.core.oci.store import ImageStore, RawResult
 
@@ -43,6 +45,7 @@ class TagMover:
         by: who asks, and why.
         immutable: whether the configuration says that a tag never moves once it is there.
         versions: of the programs, for the record.
+        alone: gives what is held while tags are looked at and moved, such as a registry's claim.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class TagMover:
         *,
         immutable: Callable[[str], bool] = lambda _: False,
         versions: dict[str, str] | None = None,
+        alone: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.store = store
         self._by = by
         self._immutable = immutable
         self._versions = versions or {}
+        self._alone = alone
 
     def retag(self, ref: str | Digest, tags: Sequence[str]) -> tuple[Move, ...]:
         """Point tags at what a tag or digest is.
@@ -121,18 +126,27 @@ class TagMover:
                 )
         if moving:
             check_whole(self.store, found)
-            attach(self.store, self._record(action, found, moving), found.descriptor)
-            for move in moving:
-                if (now := self._now(move.tag)) != move.before:
-                    raise TagMovedError(
-                        f"{self.store.name}:{move.tag} was {move.before or 'not there'}, and is "
-                        f"{now or 'gone'} now: somebody else moved it; nothing was moved"
-                    )
-            self.store.set_tags([move.tag for move in moving], found.raw, found.media_type)
-            for move in moving:
-                if (back := self._now(move.tag)) != found.digest:
-                    raise ImageError(f"{self.store.name}:{move.tag}: set to {found.digest}, it is {back}")
+            with self._alone():
+                self._move_now(action, found, moving)
         return moves
+
+    def _move_now(self, action: Action, found: RawResult, moving: Sequence[Move]) -> None:
+        """Move the tags, when they still are where they were."""
+        self._look_again(moving)
+        attach(self.store, self._record(action, found, moving), found.descriptor)
+        self._look_again(moving)
+        self.store.set_tags([move.tag for move in moving], found.raw, found.media_type)
+        for move in moving:
+            if (back := self._now(move.tag)) != found.digest:
+                raise ImageError(f"{self.store.name}:{move.tag}: set to {found.digest}, it is {back}")
+
+    def _look_again(self, moving: Sequence[Move]) -> None:
+        for move in moving:
+            if (now := self._now(move.tag)) != move.before:
+                raise TagMovedError(
+                    f"{self.store.name}:{move.tag} was {move.before or 'not there'}, and is "
+                    f"{now or 'gone'} now: somebody else moved it; nothing was moved"
+                )
 
     def _now(self, tag: str) -> Digest | None:
         found = self.store.head(tag)

@@ -19,6 +19,7 @@ from pathlib import Path
 from by_hand import HandInputs, build_by_hand
 from minios_master.local_probe import probe_local
 from minios_master.machine import local_arches
+from plain_path import path_without_ccache
 from rich.console import Console
 from rich.table import Table
 
@@ -44,6 +45,7 @@ def main() -> None:
     release = project.sources.releases[str(version)]
     with tempfile.TemporaryDirectory(prefix="minios-bench-") as name:
         folder = Path(name)
+        os.environ["PATH"] = path_without_ccache(folder / "bin")
         state = folder / "state"
         tarball = fetch(
             version,

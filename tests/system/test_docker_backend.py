@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from dockerbed import LABELS, EngineCase, Prebuilt, destination, engine_steps, l
 from registryrig import PASSWORD, USER, running_registry
 from tinyelf import make_elf
 from tinyimage import make_image
-from userland import ROOT, Minios
+from userland import ROOT
 
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.config.load import load_project
@@ -28,8 +27,6 @@ from minios_steps.core.oci.model import Descriptor
 from minios_steps.core.oci.verify import verify_candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from registryrig import RealRegistry
 
     from minios_steps.core.config.project import Project
@@ -259,39 +256,3 @@ def test_buildkit_makes_the_same_tree(
     script = "tar xf saved.tar && gzip -c */layer.tar"
     layer = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=True).stdout
     assert differences(read_tree(packed), read_tree(layer)) == []
-
-
-@pytest.mark.usefixtures("binfmt")
-def test_matrix_by_an_engine(
-    config_copy: Callable[..., Path],
-    minios: Callable[..., Minios],
-    docker_host: str,
-    engine: Any,
-    registry: RealRegistry,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The whole way: compiled, built by the engine, released, pulled, run."""
-    monkeypatch.setenv("DOCKER_HOST", docker_host)
-    before = {image.id for image in engine.images.list(all=True)}
-    cli = minios(config_copy(tiny=True, arches={NATIVE: "required", "aarch64": "required"}))
-    name = f"{registry.host}/team/minios"
-    words = ("matrix", "--backend", "docker", "--registry", name, "--json")
-    done = cli.run(*words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert [cell["outcome"] for cell in told["cells"]] == ["published", "published"]
-    assert {image.id for image in engine.images.list(all=True)} == before
-    for platform, uname in (("linux/amd64", b"x86_64"), ("linux/arm64", b"aarch64")):
-        image = engine.images.pull(name, tag="latest", platform=platform)
-        try:
-            said = engine.containers.run(
-                image.id, ["uname", "-m"], platform=platform, remove=True, network_mode="none"
-            )
-        finally:
-            engine.images.remove(image.id, force=True)
-        assert said.strip() == uname
-    sent = len(registry.asked("PUT"))
-    again = json.loads(cli.run(*words).stdout)
-    assert [cell["outcome"] for cell in again["cells"]] == ["reused", "reused"]
-    assert again["releases"][0]["index"] == told["releases"][0]["index"]
-    assert len(registry.asked("PUT")) == sent

@@ -29,9 +29,17 @@ PROGRAMS = {"buildbot", "echo", "export", "grep", "install", "ln", "minios", "mk
 _SIGNED = "it needs a signed release; test_supply.py does the same on a registry of its own"
 _COSIGN = "--key cosign.pub --insecure-ignore-tlog=true"
 _SIGNATURE = '.layers[0].annotations["dev.cosignproject.cosign/signature"]'
+_ENGINE = "it needs an engine; test_registry_tour.py does the same on one of its own"
+_IMAGE = "127.0.0.1:5000/team/minios:latest"
 NOT_RUN = {
     "./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines",
     "minios matrix --registry 127.0.0.1:5000/team/minios": "test_matrix_registry.py has a registry for it",
+    "minios matrix --backend docker --registry 127.0.0.1:5000/team/minios": _ENGINE,
+    f"docker pull --platform linux/arm64 {_IMAGE}": _ENGINE,
+    f"docker run --rm --platform linux/arm64 {_IMAGE} uname -m": _ENGINE,
+    f"docker manifest inspect --insecure {_IMAGE}": _ENGINE,
+    "skopeo copy --all --preserve-digests --src-tls-verify=false"
+    f" docker://{_IMAGE} oci:copied:latest": _ENGINE,
     "minios release verify docker://registry.example/team/minios:latest --key cosign.pub": _SIGNED,
     f"cosign verify {_COSIGN} registry.example/team/minios:latest": _SIGNED,
     **{

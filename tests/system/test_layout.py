@@ -7,6 +7,10 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ocirules import LAYOUT, all_complaints, complaints
+
+from minios_steps.core.oci.layout import Layout
+from minios_steps.core.oci.layout_store import LayoutStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,3 +91,8 @@ def test_dynamic_runs_natively_and_under_emulation(full_matrix: Any) -> None:
     told = json.loads(done.stdout)
     assert {c["arch"]: c["outcome"] for c in told["cells"]} == {"x86_64": "published", "riscv64": "published"}
     assert told["releases"][0]["tags"] == ["1.38.0-dynamic-partial"]
+
+
+def test_every_document_keeps_the_rules(full_matrix: Any) -> None:
+    assert all_complaints(LayoutStore(Layout(full_matrix.out)), "latest") == []
+    assert complaints((full_matrix.out / "oci-layout").read_bytes(), LAYOUT) == []

@@ -18,6 +18,8 @@ from sealedbed import put_release, seal
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.oci.layout_store import LayoutStore
 from minios_steps.core.records import find_records
+from minios_steps.core.registry.claim import Holder, Times, claimed
+from minios_steps.core.registry.store import RegistryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from minios_steps.core.oci.index import Index
 
+QUICK = Times(settle=0.01, within=20)
 DESTINATION = """
 destination:
   kind: registry
@@ -38,6 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(release_tags, "DEFAULT_TIMES", QUICK)
     write_config(tmp_path / "config", FILES)
 
 
@@ -276,3 +280,17 @@ def test_only_the_commands_own_module_is_imported(old: Index) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(old.descriptor.digest) in done.stdout
+
+
+@pytest.mark.usefixtures("new")
+def test_a_master_that_moves_tags_now_keeps_retag_and_rollback_away(output: Output, bed: Bed) -> None:
+    repo = f"docker://{bed.host}/team/app"
+    output.of("copy", "out:1.38.0", f"{repo}:latest")
+    with bed.client() as client:
+        there = RegistryStore(client, "team/app")
+        before = there.head("latest")
+        with claimed(there, Holder("one", "minios on host one"), QUICK):
+            assert "minios on host one moves its tags" in output.error("retag", f"{repo}:latest", "stable")
+            assert there.head("stable") is None
+        assert release("retag", f"{repo}:latest", "stable") == 0
+        assert there.head("stable") == before

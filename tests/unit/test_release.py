@@ -24,8 +24,9 @@ from minios_steps.core.entry import Entry
 from minios_steps.core.oci import annotations as keys
 from minios_steps.core.oci.index import parse_index
 from minios_steps.core.oci.layout_store import LayoutStore
-from minios_steps.core.records import find_records
+from minios_steps.core.records import Trigger, find_records
 from minios_steps.core.release import ReleaseReport
+from minios_steps.core.tag_moves import TagMover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +102,18 @@ class TestFullRun:
         assert len(find_records(store, second.digest)) == 1
         assert find_records(store, third.digest)[0].previous["latest"] == str(second.digest)
         assert store.referrers(first.digest) == ()
+
+    def test_a_further_tag_does_not_hide_what_another_was_before(self, house: House) -> None:
+        for compiler in ("12", "13"):
+            made = put_candidate(house.store, house.project, cell(), identity=f"gcc version {compiler}\n")
+            results = [CellResult.built(cell(), made.as_json()), *house.good("aarch64", "sw64")]
+            first = house.layout.tags().get("latest")
+            house.publish(results)
+        assert first
+        store = LayoutStore(house.layout)
+        TagMover(store, Trigger()).retag("latest", ["stable"])
+        house.publish(results)
+        assert TagMover(store, Trigger()).rollback("latest").after == first.digest
 
     def test_optional_arch_failed(self, house: House) -> None:
         report, final = house.publish([*house.good(*REQUIRED), failed("sw64")])

@@ -8,7 +8,7 @@ from typing import Any
 from archbed import make_arch
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
-from dockerbed import (
+from dockerworkerbed import (
     DOCKER,
     INSPECTED,
     NAMES,

@@ -10,7 +10,7 @@ from archbed import make_arch
 from buildbot.plugins import util
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
-from dockerbed import DOCKER, WORKDIR, DockerCase, docker, engine, sent
+from dockerworkerbed import DOCKER, WORKDIR, DockerCase, docker, engine, sent
 from pushedbed import LABELS, Rig
 from stepbed import interrupted, shell
 

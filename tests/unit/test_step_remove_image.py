@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from buildbot.process.results import CANCELLED, SUCCESS, WARNINGS
-from dockerbed import DockerCase, clean
+from dockerworkerbed import DockerCase, clean
 from stepbed import interrupted
 
 from minios_steps.remove_image import RemoveImage

@@ -7,7 +7,7 @@ from typing import Any
 
 from archbed import make_arch
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
-from dockerbed import DOCKER, WORKDIR, DockerCase, docker, engine, sent, version
+from dockerworkerbed import DOCKER, WORKDIR, DockerCase, docker, engine, sent, version
 from smokebed import answers
 from stepbed import interrupted, shell
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +15,14 @@ from minios_steps.core.oci.layout import Layout
 from minios_steps.core.oci.layout_store import LayoutStore
 from minios_steps.core.oci.model import Descriptor, encode
 from minios_steps.core.records import RECORD_TYPE, Trigger, attach, find_records
+from minios_steps.core.registry.claim import ClaimedError
 from minios_steps.core.released import find_released
 from minios_steps.core.tag_moves import Move, TagMover
 from minios_steps.core.tags import fits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from minios_steps.core.oci.index import Index
@@ -118,6 +122,33 @@ def test_somebody_else_moves_the_tag_meanwhile(
     with pytest.raises(TagMovedError, match="somebody else moved it; nothing was moved"):
         TagMover(store, WHO).rollback("latest")
     assert store.manifest("latest").digest == other.descriptor.digest
+
+
+def test_tags_move_only_while_the_claim_is_held(store: LayoutStore, history: History) -> None:
+    first, _, last = history.digests
+    seen: list[Digest] = []
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        seen.append(store.manifest("latest").digest)
+        yield
+        seen.append(store.manifest("latest").digest)
+
+    mover = TagMover(store, WHO, alone=alone)
+    mover.retag("1.35.0", ["latest"])
+    assert seen == [last, first]
+    mover.retag("1.35.0", ["latest"])
+    assert len(seen) == 2, "what does not move needs no claim"
+
+
+def test_who_does_not_get_the_claim_changes_nothing(store: LayoutStore, history: History) -> None:
+    def refused() -> AbstractContextManager[None]:
+        raise ClaimedError("out: somebody moves its tags")
+
+    with pytest.raises(ClaimedError):
+        TagMover(store, WHO, alone=refused).retag("1.35.0", ["latest"])
+    assert store.manifest("latest").digest == history.digests[-1]
+    assert len(find_records(store, history.digests[0])) == 1, "no record of what did not happen"
 
 
 def test_dockers_lists_have_their_records_alone(store: LayoutStore, history: History) -> None:

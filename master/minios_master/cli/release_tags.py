@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import platform
+import secrets
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +14,8 @@ import typer
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.records import Trigger
+from minios_steps.core.registry.claim import DEFAULT_TIMES, Holder, claimed
+from minios_steps.core.registry.store import RegistryStore
 from minios_steps.core.tag_moves import TagMover
 
 from .immutable import immutable_tags
@@ -62,7 +67,16 @@ def _mover(ctx: typer.Context, place: Place, reason: str) -> TagMover:
         Trigger(owner=_user(), reason=reason),
         immutable=immutable_tags(ctx.obj, place),
         versions={"minios": version("minios-buildbot")},
+        alone=lambda: _claim(place),
     )
+
+
+def _claim(place: Place) -> AbstractContextManager[object]:
+    """What keeps masters that release to the same registry away meanwhile; a layout has its own lock."""
+    if not isinstance(place.store, RegistryStore):
+        return nullcontext()
+    holder = Holder(secrets.token_hex(16), f"minios on {platform.node()}")
+    return claimed(place.store, holder, DEFAULT_TIMES)
 
 
 def _user() -> str:
