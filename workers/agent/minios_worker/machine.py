@@ -1,0 +1,48 @@
+"""Whether this machine can build: all that is missing, at once, before anything is written."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+
+from minios_worker.problem import Problem
+
+TOOLS = ("sh", "gcc", "make", "tar", "gzip", "bzip2")
+"""What a build runs. Its output comes back to the master, which has the rest."""
+DISK = 300 * 1000 * 1000
+"""Bytes: a source tree with its objects, twice."""
+
+
+def check(folder: str) -> None:
+    """Look for the tools and the room.
+
+    Raises:
+        Problem: what is missing, in one line.
+    """
+    missing = [name for name in TOOLS if shutil.which(name) is None]
+    wrong = ["missing: {}".format(", ".join(missing))] if missing else []
+    free = shutil.disk_usage(existing(folder)).free
+    if free < DISK:
+        wrong.append(f"only {free // 10**6} MB free in {folder}, {DISK // 10**6} MB are needed")
+    if wrong:
+        raise Problem("; ".join(wrong))
+
+
+def existing(folder: str) -> str:
+    """The folder, or the nearest one above it that is there."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def facts() -> dict[str, str]:
+    """What the master is told about this machine, and all of it: four words."""
+    return {
+        "uname": platform.machine(),
+        "kernel": platform.release(),
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
+        "cores": str(os.cpu_count() or 1),
+    }
