@@ -13,6 +13,7 @@ from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
 from .local_worker_names import LOCAL_PREFIX
+from .remote.member_workers import WORKER_JOBS
 from .stoppable_build import StoppableBuild
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
         return dict(image_labels(project, _cell(properties, arch.name)))
 
     @util.renderer  # type: ignore[untyped-decorator]
+    def jobs(properties: Any) -> Any:
+        """As the build was asked, else as the worker was invited, else as configured."""
+        told = (properties.getProperty(name, 0) for name in ("jobs", WORKER_JOBS))
+        return next(filter(None, told), project.workers.local.jobs)
+
+    @util.renderer  # type: ignore[untyped-decorator]
     def locks(properties: Any) -> Any:
         # Only this machine's own workers share its cores.
         local = str(properties.getProperty("workername")).startswith(LOCAL_PREFIX)
@@ -89,7 +96,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, compile_lock:
             ),
             steps.CompileBusyBox(
                 arch=arch,
-                jobs=util.Property("jobs", default=project.workers.local.jobs),
+                jobs=jobs,
                 locks=locks,
                 **fresh,
             ),

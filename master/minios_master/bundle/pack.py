@@ -31,7 +31,9 @@ _TESTS = frozenset({"test", "tests"})
 _MODE = 0o644
 
 
-def write_bundle(lock: Lock, wheels: Mapping[str, Path], recipe: Path, dest: Path) -> Digest:
+def write_bundle(
+    lock: Lock, wheels: Mapping[str, Path], recipe: Path, dest: Path, machines: Iterable[str] = ()
+) -> Digest:
     """Write the bundle; returns the digest of its payload.
 
     Args:
@@ -39,6 +41,7 @@ def write_bundle(lock: Lock, wheels: Mapping[str, Path], recipe: Path, dest: Pat
         wheels: the lock's wheels.
         recipe: the folder `workers/`.
         dest: the file to write; it appears whole or not at all.
+        machines: what `uname -m` must print where it is unpacked; any when empty.
 
     Raises:
         SourceError: a wheel holds a path that leaves its folder, or a file that the oldest
@@ -46,6 +49,7 @@ def write_bundle(lock: Lock, wheels: Mapping[str, Path], recipe: Path, dest: Pat
         ImageError: the disk is full, or the folder cannot be written.
     """
     files = dict(_all_files(lock, wheels, recipe))
+    files["agent/machines"] = " ".join(machines).encode("utf-8")
     _check_grammar(files, lock.oldest)
     entries = [*_folders(files), *(Entry(path, "file", _mode(path), data) for path, data in files.items())]
     with tempfile.TemporaryDirectory() as scratch:

@@ -16,6 +16,7 @@ from .output import INTERRUPTED, WRONG, show_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 COMMANDS = {
     "doctor": "doctor:doctor",
@@ -26,8 +27,11 @@ COMMANDS = {
     "down": "serve:down",
     "status": "serve:status",
     "inspect": "inspect:inspect",
+    "worker": "worker:COMMANDS",
 }
-"""Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command."""
+"""Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command.
+
+Where the function is a table of the same kind, the command is a group of those."""
 
 
 def build_app(wanted: str = "") -> typer.Typer:
@@ -45,8 +49,22 @@ def build_app(wanted: str = "") -> typer.Typer:
     )
     app.callback()(_root)
     for name in [wanted] if wanted in COMMANDS else COMMANDS:
-        app.command(name)(with_folders(_load(COMMANDS[name])))
+        _add(app, name, COMMANDS[name])
     return app
+
+
+def _add(app: typer.Typer, name: str, place: str) -> None:
+    """Add a command, or a group of commands."""
+    loaded = _load(place)
+    if callable(loaded):
+        app.command(name)(with_folders(loaded))
+        return
+    module = importlib.import_module(f".{place.partition(':')[0]}", __package__)
+    group = typer.Typer(name=name, help=module.__doc__, no_args_is_help=True)
+    group.callback()(_root)
+    for inner, inner_place in loaded.items():
+        _add(group, inner, inner_place)
+    app.add_typer(group)
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -85,12 +103,14 @@ def _named(arguments: list[str]) -> str:
 
 
 def _root(ctx: typer.Context, config: ConfigOption = None, state: StateOption = None) -> None:
-    ctx.obj = (config, state)
+    before: tuple[Path | None, Path | None] = ctx.obj or (None, None)
+    ctx.obj = (config or before[0], state or before[1])
 
 
-def _load(place: str) -> Callable[..., None]:
-    module, _, function = place.partition(":")
-    loaded: Callable[..., None] = getattr(importlib.import_module(f".{module}", __package__), function)
+def _load(place: str) -> Callable[..., None] | dict[str, str]:
+    module, _, name = place.partition(":")
+    loaded: Callable[..., None] | dict[str, str]
+    loaded = getattr(importlib.import_module(f".{module}", __package__), name)
     return loaded
 
 

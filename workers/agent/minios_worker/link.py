@@ -78,7 +78,9 @@ class GateEndpoint:
 class Link(protocol.Protocol):
     """Below Buildbot's protocol: TLS where there is a context, then one line each way, then nothing but bytes."""
 
-    def __init__(self, endpoint: GateEndpoint, context: ssl.SSLContext | None, factory: Any, done: Any) -> None:
+    def __init__(
+        self, endpoint: GateEndpoint, context: ssl.SSLContext | None, factory: Any, done: Any
+    ) -> None:
         self._endpoint = endpoint
         self._context = context
         self._factory = factory

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 
 from minios_worker.problem import Problem
 
@@ -16,11 +17,14 @@ DISK = 300 * 1000 * 1000
 
 
 def check(folder: str) -> None:
-    """Look for the tools and the room.
+    """Look for the tools and the room, and whether the bundle was made for such a machine.
 
     Raises:
-        Problem: what is missing, in one line.
+        Problem: what is wrong, in one line.
     """
+    meant = (Path(__file__).parents[1] / "machines").read_text("utf-8").split()
+    if meant and platform.machine() not in meant:
+        raise Problem("this machine is {}, the bundle is for {}".format(platform.machine(), ", ".join(meant)))
     missing = [name for name in TOOLS if shutil.which(name) is None]
     wrong = ["missing: {}".format(", ".join(missing))] if missing else []
     free = shutil.disk_usage(existing(folder)).free
