@@ -9,7 +9,8 @@ export PYTHONPATH
 pidfile=$home/pid
 
 say() { echo "minios-worker: $*"; }
-# No site packages: what this machine has installed is not mixed in.
+# No site packages (-S, -s): what this machine has installed is not mixed in. The worker itself runs
+# without docstrings (-OO), which are two megabytes.
 agent() { "$python" -S -s -m minios_worker "$@"; }
 
 # Whether the supervisor that wrote the pid file still runs. Its number may be another's by now.
@@ -44,7 +45,7 @@ supervise() {
     delay=1
     while :; do
         began=$(date +%s)
-        "$python" -S -s -m minios_worker run "$home" &
+        "$python" -S -s -OO -X no_debug_ranges -m minios_worker run "$home" &
         child=$!
         wait "$child"
         code=$?
@@ -101,7 +102,7 @@ uninstall() {
 
 case ${1:-} in
     start | stop | status | supervise | uninstall) "$1" ;;
-    run) exec "$python" -S -s -m minios_worker run "$home" ;;
+    run) exec "$python" -S -s -OO -X no_debug_ranges -m minios_worker run "$home" ;;
     attach) shift && agent attach "$home" "$@" ;;
     service) agent service "$home" --kind "${2:-systemd}" ;;
     *)

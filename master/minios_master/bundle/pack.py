@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from minios_steps.core.digest import Digest
 from minios_steps.core.entry import Entry, check_path
 from minios_steps.core.errors import SourceError
 from minios_steps.core.oci.atomic import replacing
@@ -20,6 +19,8 @@ from .lock import dotted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from minios_steps.core.digest import Digest
+
     from .lock import Lock, Release
 
 EPOCH = 1577836800
@@ -29,6 +30,8 @@ MARK = ".minios-worker"
 _COMPILED = frozenset({".so", ".pyd", ".dll", ".c", ".h", ".pyc"})
 _TESTS = frozenset({"test", "tests"})
 _MODE = 0o644
+_UNUSED = ("conch", "mail", "names", "news", "pair", "runner", "trial", "web", "words")
+"""Packages of Twisted that a worker never imports. Their plugins would be, and take memory."""
 
 
 def write_bundle(
@@ -88,7 +91,7 @@ def _wheel_files(name: str, wheel: Path) -> Iterator[tuple[str, bytes]]:
             for member in archive.infolist():
                 path = PurePosixPath(member.filename)
                 kind = stat.S_IFMT(member.external_attr >> 16)
-                if member.is_dir() or not _is_wanted(path) or path.parts[0].endswith(".data"):
+                if member.is_dir() or not _is_wanted(path) or _is_unused(path):
                     continue
                 if kind not in (0, stat.S_IFREG):
                     raise SourceError(f"{name}: {path} is not a plain file")
@@ -100,6 +103,12 @@ def _wheel_files(name: str, wheel: Path) -> Iterator[tuple[str, bytes]]:
 
 def _is_wanted(path: PurePosixPath) -> bool:
     return not (path.suffix in _COMPILED or _TESTS & set(path.parts) or path.name.endswith("nspkg.pth"))
+
+
+def _is_unused(path: PurePosixPath) -> bool:
+    top, *rest = path.parts[:2]
+    plugin = path.parts[:2] == ("twisted", "plugins") and path.name != "__init__.py"
+    return plugin or (top == "twisted" and rest[0] in _UNUSED)
 
 
 def _check_grammar(files: Mapping[str, bytes], oldest: Release) -> None:

@@ -33,9 +33,9 @@ _BEFORE = dt.timedelta(days=2)
 
 @dataclass(frozen=True)
 class Authority:
-    """The authority's certificate (PEM), its sha256 (hexadecimal, of the DER), and the gate's key and certificate.
+    """The authority's certificate (PEM) and its sha256 (hexadecimal, of the DER), and the gate's file.
 
-    `gate` is a PEM file with both, mode 0600.
+    `gate` is a PEM file with the gate's key and certificate, mode 0600.
     """
 
     pem: str

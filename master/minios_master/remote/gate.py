@@ -83,11 +83,12 @@ class Gate(BuildbotService):  # type: ignore[misc]
         ports = folder.ports(interface, port)
         await self._close()
         factory = protocol.Factory.forProtocol(lambda: GateProtocol(self))
-        secure = endpoints.SSL4ServerEndpoint(
-            self.reactor, ports.tls, _tls(self._authority), interface=interface
-        )
-        plain = endpoints.TCP4ServerEndpoint(self.reactor, ports.plain, interface=LOOPBACK)
-        for endpoint in (secure, plain):
+        secure: Any = endpoints.SSL4ServerEndpoint  # Twisted's own are not typed
+        plain: Any = endpoints.TCP4ServerEndpoint
+        for endpoint in (
+            secure(self.reactor, ports.tls, _tls(self._authority), interface=interface),
+            plain(self.reactor, ports.plain, interface=LOOPBACK),
+        ):
             self._listening.append(await endpoint.listen(factory))
 
     async def stopService(self) -> None:
@@ -142,7 +143,7 @@ class Gate(BuildbotService):  # type: ignore[misc]
     def broker(self, name: str, peer: Any) -> pb.Broker:
         """Buildbot's side of a connection of the worker `name`."""
         dispatcher = self.master.pbmanager.dispatchers[BUILDBOT_PORT]
-        portal = Portal(dispatcher, [_Known(name)])
+        portal = Portal(dispatcher, [_Known(name)])  # type: ignore[list-item]
         return pb.PBServerFactory(portal).buildProtocol(peer)  # type: ignore[no-untyped-call,no-any-return]
 
     def _users(self) -> Any:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer, protocol
 from twisted.python import log
-from twisted.spread import pb
 
 from minios_steps.core.errors import MiniosError
 
@@ -24,19 +23,53 @@ LONGEST = 4096
 SECONDS = 15.0
 """How long a connection may take to say what it wants."""
 
+CLOSING_SECONDS = 5.0
+"""How long the other side may take to close a connection that Buildbot has closed."""
+
+
+class _Insisting:
+    """A transport whose end does not depend on the other side agreeing to it.
+
+    Buildbot waits for the end of a connection when it removes a worker, and with TLS that end
+    is a question that a hung or hostile worker never answers.
+    """
+
+    def __init__(self, transport: Any, reactor: Any) -> None:
+        self._transport = transport
+        self._reactor = reactor
+        self._insist: Any = None
+
+    def loseConnection(self) -> None:
+        """Ask, then insist."""
+        if self._insist is None:
+            self._transport.loseConnection()
+            self._insist = self._reactor.callLater(CLOSING_SECONDS, self._transport.abortConnection)
+
+    def ended(self) -> None:
+        """It is closed."""
+        if self._insist is not None and self._insist.active():
+            self._insist.cancel()
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the transport's."""
+        return getattr(self._transport, name)
+
 
 class GateProtocol(protocol.Protocol):
     """One connection."""
+
+    transport: Any
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._line = b""
         self._asked = False
-        self._inner: pb.Broker | None = None
+        self._inner: Any = None
         self._limit: Any = None
 
     def connectionMade(self) -> None:
         """Wait for a request, but not for long and not with everybody."""
+        self.transport = _Insisting(self.transport, self._gate.reactor)
         if not self._gate.has_room(self):
             self.transport.abortConnection()
             return
@@ -52,12 +85,14 @@ class GateProtocol(protocol.Protocol):
             self._refuse(RefusedError("that is no request"))
         elif b"\n" in self._line:
             self._asked = True
+            self._stop_limit()
             defer.ensureDeferred(self._answer(self._line.partition(b"\n")[0]))
 
     def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
         """The other side is gone."""
         self._gate.forget(self)
         self._stop_limit()
+        self.transport.ended()
         if self._inner is not None:
             self._inner.connectionLost(reason)
 
@@ -83,7 +118,6 @@ class GateProtocol(protocol.Protocol):
     def _hand_over(self, name: str) -> None:
         """From now on the connection is Buildbot's, as if it had come to its own port."""
         self._gate.forget(self)
-        self._stop_limit()
         self._inner = self._gate.broker(name, self.transport.getPeer())
         self._inner.makeConnection(self.transport)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+from pathlib import Path
 
 from minios_worker import machine, service
 from minios_worker.attach import attach
 from minios_worker.home import Home
 from minios_worker.invite import parse
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 from minios_worker.run import REFUSED, run
 
 
@@ -23,17 +23,17 @@ def main() -> int:
     parser.add_argument("--tunnel", default="")
     parser.add_argument("--kind", choices=service.KINDS, default="systemd")
     told = parser.parse_args()
-    home = Home(os.path.abspath(told.home))
+    home = Home(Path(told.home).resolve())
     try:
         return _do(told, home)
-    except Problem as problem:
+    except WorkerError as problem:
         sys.stderr.write(f"minios-worker: {problem}\n")
         return REFUSED if problem.final else 1
 
 
 def _do(told: argparse.Namespace, home: Home) -> int:
     if told.command == "check":
-        machine.check(str(home.folder))
+        machine.check(home.folder)
     elif told.command == "attach":
         attach(home, parse(_invite(told.invite)), told.tunnel)
         sys.stdout.write("attached; the invite is used up\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from minios_worker import machine, wire
 from minios_worker.home import Attachment, write_private
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 from minios_worker.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def attach(home: Home, invite: Invite, tunnel: str) -> None:
     lost does no harm: asking again with the same one is allowed.
 
     Raises:
-        Problem: the master cannot be reached, is another one, or refuses the invite.
+        WorkerError: the master cannot be reached, is another one, or refuses the invite.
     """
     if not tunnel and not wire.has_tls():
-        raise Problem("this Python has no ssl module: add --tunnel ssh:[USER@]HOST or --tunnel stunnel")
+        raise WorkerError("this Python has no ssl module: add --tunnel ssh:[USER@]HOST or --tunnel stunnel")
     known = home.attachment()
     password = known.password if known and known.name == invite.name else secrets.token_urlsafe(32)
     made = Attachment(

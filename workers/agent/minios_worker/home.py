@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Attachment(NamedTuple):
@@ -33,8 +35,8 @@ class Home:
         folder: where the bundle was unpacked.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @property
     def basedir(self) -> Path:
@@ -68,14 +70,16 @@ class Home:
         """What was kept; None on a machine that was never attached.
 
         Raises:
-            Problem: the file is damaged.
+            WorkerError: the file is damaged.
         """
         try:
             return Attachment(**json.loads(self._attachment.read_text("utf-8")))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            raise Problem(f"{self._attachment} is damaged: uninstall, and ask for a new invite") from error
+            raise WorkerError(
+                f"{self._attachment} is damaged: uninstall, and ask for a new invite"
+            ) from error
 
     def keep(self, attachment: Attachment) -> None:
         """Write it down, readable by nobody else."""
@@ -111,4 +115,4 @@ def write_private(path: Path, text: str) -> None:
     descriptor = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
-    os.replace(str(temporary), str(path))
+    temporary.replace(path)

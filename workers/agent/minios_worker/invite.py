@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 
 MARK = "minios1"
 _CHECK = 8
@@ -40,19 +40,19 @@ def parse(text: str) -> Invite:
     """Read an invite; white space inside, as from a wrapped line in a mail, does no harm.
 
     Raises:
-        Problem: it is none, or a part of it is missing.
+        WorkerError: it is none, or a part of it is missing.
     """
     mark, _, rest = "".join(text[:_LONGEST].split()).partition(".")
     body, _, check = rest.partition(".")
     if mark != MARK:
-        raise Problem(f"this is not an invite: it should start with {MARK}.")
+        raise WorkerError(f"this is not an invite: it should start with {MARK}.")
     if hashlib.sha256(body.encode("ascii", "replace")).hexdigest()[:_CHECK] != check:
-        raise Problem("the invite is damaged: copy the whole string")
+        raise WorkerError("the invite is damaged: copy the whole string")
     try:
         told = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         return _checked(told)
     except (ValueError, binascii.Error, KeyError, TypeError) as error:
-        raise Problem("the invite is from another version of minios: ask for one of yours") from error
+        raise WorkerError("the invite is from another version of minios: ask for one of yours") from error
 
 
 def _checked(told: Any) -> Invite:

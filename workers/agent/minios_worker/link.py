@@ -5,6 +5,7 @@ Twisted's own TLS needs compiled extensions; this one needs the standard library
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from twisted.python import log
 from zope.interface import implementer
 
 from minios_worker import wire
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 from minios_worker.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class GateEndpoint:
     def __init__(self, reactor: Any, home: Home) -> None:
         attachment = home.attachment()
         if attachment is None:
-            raise Problem("this machine was never attached: run the bundle with --invite")
+            raise WorkerError("this machine was never attached: run the bundle with --invite")
         self._reactor = reactor
         self._home = home
         self._to = attachment
@@ -56,8 +57,8 @@ class GateEndpoint:
             host, port = self._to.host, self._to.port
         context = None if self._tunnel else wire.pinned(self._home.authority)
         done: Any = defer.Deferred()
-        wrapping = protocol.Factory.forProtocol(lambda: Link(self, context, factory, done))
-        connecting = HostnameEndpoint(self._reactor, host, port).connect(wrapping)
+        around = _Around(factory, lambda: Link(self, context, factory, done))
+        connecting = HostnameEndpoint(self._reactor, host, port).connect(around)
         connecting.addErrback(lambda failure: None if done.called else done.errback(failure))
         done.addErrback(self._judge)
         return done
@@ -69,14 +70,37 @@ class GateEndpoint:
     def _judge(self, failure: Any) -> Any:
         problem = failure.value
         log.msg(f"not attached: {problem}")
-        if isinstance(problem, Problem) and problem.final:
+        if isinstance(problem, WorkerError) and problem.final:
             self._home.tell_why(str(problem))
             self._reactor.callLater(0, self._reactor.stop)
         return failure
 
 
+class _Around(protocol.Factory):
+    """Makes links, and lets Buildbot's factory start and stop with them."""
+
+    noisy = False
+
+    def __init__(self, factory: Any, make: Any) -> None:
+        self._factory = factory
+        self._make = make
+
+    def doStart(self) -> None:
+        """A connection begins."""
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        """A connection has ended."""
+        self._factory.doStop()
+
+    def buildProtocol(self, _address: Any) -> Link:
+        """A link."""
+        made: Link = self._make()
+        return made
+
+
 class Link(protocol.Protocol):
-    """Below Buildbot's protocol: TLS where there is a context, then one line each way, then nothing but bytes."""
+    """Below Buildbot's protocol: TLS where there is a context, then a line each way, then its bytes."""
 
     def __init__(
         self, endpoint: GateEndpoint, context: ssl.SSLContext | None, factory: Any, done: Any
@@ -105,7 +129,7 @@ class Link(protocol.Protocol):
 
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=wire.SERVER_NAME)
-        self._want_read, self._closed = ssl.SSLWantReadError, ssl.SSLZeroReturnError
+        self._want_read = ssl.SSLWantReadError
         self._pump(b"")
 
     def dataReceived(self, data: bytes) -> None:
@@ -115,19 +139,19 @@ class Link(protocol.Protocol):
                 self._plain(data)
             else:
                 self._pump(data)
-        except Problem as problem:
+        except WorkerError as problem:
             self._fail(problem)
         except OSError as error:
             wrong = wire.is_wrong_certificate(error)
             text = wire.WRONG_CERTIFICATE if wrong else f"the TLS connection broke: {error}"
-            self._fail(Problem(text, final=wrong))
+            self._fail(WorkerError(text, final=wrong))
 
     def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
         """The network is gone."""
         if self._inner is not None:
             self._inner.connectionLost(reason)
         else:
-            self._fail(Problem("the master hung up", final=False))
+            self._fail(WorkerError("the master hung up", final=False))
 
     def write(self, data: bytes) -> None:
         """Bytes of Buildbot."""
@@ -157,12 +181,12 @@ class Link(protocol.Protocol):
             while True:
                 more = self._tls.read(READ)
                 if not more:
+                    # The master has closed TLS, and waits for us to close the rest.
+                    self.transport.loseConnection()
                     break
                 self._plain(more)
         except self._want_read:
             pass
-        except self._closed:
-            self.transport.loseConnection()
         finally:
             self._flush()
 
@@ -180,17 +204,19 @@ class Link(protocol.Protocol):
         line, newline, rest = self._answer.partition(b"\n")
         if not newline:
             if len(line) > wire.LONGEST:
-                raise Problem("what answers there is not a minios master", final=False)
+                raise WorkerError("what answers there is not a minios master", final=False)
             return
         wire.decode(line)
         self._inner = self._factory.buildProtocol(self.transport.getPeer())
         self._inner.makeConnection(self)
         if not self._done.called:
             self._done.callback(self._inner)
+        # What was only needed to get here: a megabyte or two.
+        gc.collect()
         if rest:
             self._inner.dataReceived(rest)
 
-    def _fail(self, problem: Problem) -> None:
+    def _fail(self, problem: WorkerError) -> None:
         if not self._done.called:
             self._done.errback(problem)
         self.transport.abortConnection()

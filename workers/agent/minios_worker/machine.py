@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 
 TOOLS = ("sh", "gcc", "make", "tar", "gzip", "bzip2")
 """What a build runs. Its output comes back to the master, which has the rest."""
@@ -16,30 +16,30 @@ DISK = 300 * 1000 * 1000
 """Bytes: a source tree with its objects, twice."""
 
 
-def check(folder: str) -> None:
+def check(folder: Path) -> None:
     """Look for the tools and the room, and whether the bundle was made for such a machine.
 
     Raises:
-        Problem: what is wrong, in one line.
+        WorkerError: what is wrong, in one line.
     """
     meant = (Path(__file__).parents[1] / "machines").read_text("utf-8").split()
     if meant and platform.machine() not in meant:
-        raise Problem("this machine is {}, the bundle is for {}".format(platform.machine(), ", ".join(meant)))
+        raise WorkerError(
+            "this machine is {}, the bundle is for {}".format(platform.machine(), ", ".join(meant))
+        )
     missing = [name for name in TOOLS if shutil.which(name) is None]
     wrong = ["missing: {}".format(", ".join(missing))] if missing else []
-    free = shutil.disk_usage(existing(folder)).free
+    free = shutil.disk_usage(str(existing(folder))).free
     if free < DISK:
         wrong.append(f"only {free // 10**6} MB free in {folder}, {DISK // 10**6} MB are needed")
     if wrong:
-        raise Problem("; ".join(wrong))
+        raise WorkerError("; ".join(wrong))
 
 
-def existing(folder: str) -> str:
+def existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there."""
-    folder = os.path.abspath(folder)
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return folder
+    folder = folder.resolve()
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
 
 
 def facts() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The errors of this program."""
 
 
-class Problem(Exception):
+class WorkerError(Exception):
     """Something the person at this machine can read and act on.
 
     Args:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 
 if TYPE_CHECKING:
     from minios_worker.home import Home
@@ -19,10 +19,10 @@ def run(home: Home) -> int:
     """Run; returns the exit code.
 
     Raises:
-        Problem: this machine was never attached.
+        WorkerError: this machine was never attached.
     """
     if not home.tac.exists() or home.attachment() is None:
-        raise Problem("this machine was never attached: run the bundle with --invite")
+        raise WorkerError("this machine was never attached: run the bundle with --invite")
     home.tell_why("")
     # What a build runs must not see our libraries.
     for name in ("PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"):

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 
 if TYPE_CHECKING:
     from minios_worker.home import Home
@@ -34,18 +34,18 @@ def install(home: Home, kind: str) -> str:
     """Write the service's file and start it; returns what was done, one line each.
 
     Raises:
-        Problem: not root, not attached, or there is no such folder on this machine.
+        WorkerError: not root, not attached, or there is no such folder on this machine.
     """
     attachment = home.attachment()
     if attachment is None:
-        raise Problem("this machine was never attached: run the bundle with --invite")
+        raise WorkerError("this machine was never attached: run the bundle with --invite")
     name = f"minios-worker-{attachment.name}"
     place, mode = _PLACES[kind]
     path = Path(place.format(name))
     if os.geteuid() != 0:
-        raise Problem(f"only root can write {path}: run this line again as root")
+        raise WorkerError(f"only root can write {path}: run this line again as root")
     if not path.parent.is_dir():
-        raise Problem(f"{path.parent} is not here: is this machine's init another one than {kind}?")
+        raise WorkerError(f"{path.parent} is not here: is this machine's init another one than {kind}?")
     owner = pwd.getpwuid(home.folder.stat().st_uid).pw_name
     template = (home.folder / "units" / f"minios-worker.{kind}").read_text("utf-8")
     text = template
@@ -61,14 +61,14 @@ def remove(home: Home) -> str:
     """Stop the service and remove its file; returns what was done; nothing where there is none.
 
     Raises:
-        Problem: not root.
+        WorkerError: not root.
     """
     try:
         kind, name, place = _record(home).read_text("utf-8").split()
     except FileNotFoundError:
         return ""
     if os.geteuid() != 0:
-        raise Problem(f"only root can remove {place}: run this line again as root")
+        raise WorkerError(f"only root can remove {place}: run this line again as root")
     told = _run(_DISABLE[kind], name)
     if Path(place).exists():
         Path(place).unlink()
@@ -96,7 +96,7 @@ def _run(commands: tuple[tuple[str, ...], ...], name: str) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            universal_newlines=True,
+            text=True,
             check=False,
             timeout=_SECONDS,
         )

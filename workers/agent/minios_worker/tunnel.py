@@ -14,9 +14,11 @@ import time
 from typing import TYPE_CHECKING
 
 from minios_worker import wire
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from minios_worker.home import Attachment, Home
 
 WAIT = 30
@@ -34,7 +36,7 @@ class Tunnel:
         attachment: which master, and `ssh:[USER@]HOST[:PORT]` or `stunnel`.
 
     Raises:
-        Problem: it is of another kind, or its program is not on this machine.
+        WorkerError: it is of another kind, or its program is not on this machine.
     """
 
     def __init__(self, home: Home, attachment: Attachment) -> None:
@@ -44,10 +46,10 @@ class Tunnel:
         self._trusting = False
         program = "ssh" if attachment.tunnel.startswith("ssh:") else attachment.tunnel
         if program not in ("ssh", "stunnel") or (program == "ssh" and not _SSH.fullmatch(attachment.tunnel)):
-            raise Problem(f"--tunnel {attachment.tunnel}: should be ssh:[USER@]HOST[:PORT] or stunnel")
+            raise WorkerError(f"--tunnel {attachment.tunnel}: should be ssh:[USER@]HOST[:PORT] or stunnel")
         found = shutil.which(program) or (shutil.which("stunnel4") if program == "stunnel" else None)
         if not found:
-            raise Problem(f"{program} is not on this machine")
+            raise WorkerError(f"{program} is not on this machine")
         self._program = found
         self.address = (_LOOPBACK, _free_port())
 
@@ -63,7 +65,7 @@ class Tunnel:
         """Start it and wait until it takes connections.
 
         Raises:
-            Problem: it ends, or takes too long.
+            WorkerError: it ends, or takes too long.
         """
         self.ensure()
         deadline = time.monotonic() + WAIT
@@ -74,7 +76,7 @@ class Tunnel:
                 break
             time.sleep(0.05)
         self.close()
-        raise Problem(f"the tunnel does not open: see {self._home.folder / 'tunnel.log'}", final=False)
+        raise WorkerError(f"the tunnel does not open: see {self._home.folder / 'tunnel.log'}", final=False)
 
     def close(self) -> None:
         """Stop it."""
@@ -89,12 +91,12 @@ class Tunnel:
             process.wait()
 
     @contextlib.contextmanager
-    def trusting(self):  # type: ignore[no-untyped-def] # noqa: ANN201  # typing needs collections.abc of 3.9
+    def trusting(self) -> Iterator[None]:
         """Open for the one question whose answer is proven by the fingerprint: who the authority is."""
         self._trusting = True
         try:
             self.open()
-            yield self
+            yield
         finally:
             self._trusting = False
             self.close()

@@ -13,7 +13,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-from minios_worker.problem import Problem
+from minios_worker.problem import WorkerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def ask(address: tuple[str, int], request: dict[str, Any], context: SSLContext |
         context: for TLS; None for a tunnel's plain end.
 
     Raises:
-        Problem: nobody answers, the wrong one does, or it says no.
+        WorkerError: nobody answers, the wrong one does, or it says no.
     """
     where = "{}:{}".format(*address)
     try:
@@ -79,8 +79,8 @@ def ask(address: tuple[str, int], request: dict[str, Any], context: SSLContext |
             return decode(_line(stream))
     except OSError as error:
         if is_wrong_certificate(error):
-            raise Problem(WRONG_CERTIFICATE) from error
-        raise Problem(f"the master at {where} does not answer: {error}", final=False) from error
+            raise WorkerError(WRONG_CERTIFICATE) from error
+        raise WorkerError(f"the master at {where} does not answer: {error}", final=False) from error
 
 
 def is_wrong_certificate(error: BaseException) -> bool:
@@ -97,15 +97,15 @@ def decode(line: bytes) -> dict[str, Any]:
     """The answer in a line.
 
     Raises:
-        Problem: it is none, or it says no.
+        WorkerError: it is none, or it says no.
     """
     try:
         answer = json.loads(line.decode("utf-8"))
         good = answer["ok"]
     except (ValueError, TypeError, KeyError) as error:
-        raise Problem("what answers there is not a minios master", final=False) from error
+        raise WorkerError("what answers there is not a minios master", final=False) from error
     if good is not True:
-        raise Problem(f"the master refuses: {answer.get('why', '')}", final=answer.get("final") is True)
+        raise WorkerError(f"the master refuses: {answer.get('why', '')}", final=answer.get("final") is True)
     found: dict[str, Any] = answer
     return found
 
@@ -114,15 +114,15 @@ def check_authority(pem: str, fingerprint: str) -> None:
     """Compare an authority's certificate with the invite.
 
     Raises:
-        Problem: it is another one.
+        WorkerError: it is another one.
     """
     body = "".join(line for line in pem.split("\n") if "-----" not in line)
     try:
         found = hashlib.sha256(base64.b64decode(body, validate=True)).hexdigest()
     except ValueError as error:
-        raise Problem("what answers there is not a minios master") from error
+        raise WorkerError("what answers there is not a minios master") from error
     if found != fingerprint:
-        raise Problem(WRONG_CERTIFICATE)
+        raise WorkerError(WRONG_CERTIFICATE)
 
 
 def _line(stream: socket.socket) -> bytes:
