@@ -85,16 +85,16 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
     def _add_workers(self, project: Project) -> None:
         self._local = set(local_arches(project))
         self.workers.append(PromptLocalWorker(COORDINATOR))
-        for name in sorted(self._local):
-            self.workers.append(PromptLocalWorker(LOCAL_PREFIX + name, max_builds=1))
+        for name in project.arches:
+            if name in self._local:
+                self.workers.append(PromptLocalWorker(LOCAL_PREFIX + name, max_builds=1))
+            elif not working(self._members, name):
+                # A place for a machine that is not attached yet; nobody knows its password.
+                self.workers.append(worker.Worker(name + UNATTACHED_SUFFIX, secrets.token_urlsafe(32)))
         members = [member for member in self._members if member.may_work]
         if members:
             self.protocols.setdefault("pb", {"port": BUILDBOT_PORT})
         self.workers.extend(member_worker(member, self._remote.inner_key()) for member in members)
-        for name in project.arches:
-            if self._workers_of(name) == [name + UNATTACHED_SUFFIX]:
-                # A place for a machine that is not attached yet; nobody knows its password.
-                self.workers.append(worker.Worker(name + UNATTACHED_SUFFIX, secrets.token_urlsafe(32)))
 
     def _workers_of(self, arch: str) -> list[str]:
         """The names of an arch's workers: this machine's, those of others, or the place of a missing one."""

@@ -30,7 +30,7 @@ MARK = ".minios-worker"
 _COMPILED = frozenset({".so", ".pyd", ".dll", ".c", ".h", ".pyc"})
 _TESTS = frozenset({"test", "tests"})
 _MODE = 0o644
-_UNUSED = ("conch", "mail", "names", "news", "pair", "runner", "trial", "web", "words")
+_UNUSED = frozenset({"conch", "mail", "names", "news", "pair", "runner", "trial", "web", "words"})
 """Packages of Twisted that a worker never imports. Their plugins would be, and take memory."""
 
 
@@ -106,9 +106,10 @@ def _is_wanted(path: PurePosixPath) -> bool:
 
 
 def _is_unused(path: PurePosixPath) -> bool:
-    top, *rest = path.parts[:2]
+    if path.parts[0].endswith(".data"):
+        return True
     plugin = path.parts[:2] == ("twisted", "plugins") and path.name != "__init__.py"
-    return plugin or (top == "twisted" and rest[0] in _UNUSED)
+    return plugin or (path.parts[0] == "twisted" and not _UNUSED.isdisjoint(path.parts[1:2]))
 
 
 def _check_grammar(files: Mapping[str, bytes], oldest: Release) -> None:

@@ -67,7 +67,7 @@ def attach(home: Home, invite: Invite, tunnel: str) -> None:
         tunnel=tunnel,
     )
     home.keep(made)
-    request = {
+    request: dict[str, object] = {
         "do": "redeem",
         "name": invite.name,
         "secret": invite.secret,

@@ -57,7 +57,7 @@ class GateEndpoint:
             host, port = self._to.host, self._to.port
         context = None if self._tunnel else wire.pinned(self._home.authority)
         done: Any = defer.Deferred()
-        around = _Around(factory, lambda: Link(self, context, factory, done))
+        around: Any = _Around(factory, lambda: Link(self, context, factory, done))
         connecting = HostnameEndpoint(self._reactor, host, port).connect(around)
         connecting.addErrback(lambda failure: None if done.called else done.errback(failure))
         done.addErrback(self._judge)
@@ -101,6 +101,8 @@ class _Around(protocol.Factory):
 
 class Link(protocol.Protocol):
     """Below Buildbot's protocol: TLS where there is a context, then a line each way, then its bytes."""
+
+    transport: Any
 
     def __init__(
         self, endpoint: GateEndpoint, context: ssl.SSLContext | None, factory: Any, done: Any

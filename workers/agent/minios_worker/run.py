@@ -31,5 +31,5 @@ def run(home: Home) -> int:
     sys.argv = ["twistd", "--nodaemon", "--no_save", "--pidfile=", f"--python={home.tac}"]
     from twisted.scripts.twistd import run as twistd  # noqa: PLC0415  # a tenth of a second others need not pay
 
-    twistd()
+    twistd()  # type: ignore[no-untyped-call]
     return REFUSED if home.stopped() else 0

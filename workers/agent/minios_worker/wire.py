@@ -45,7 +45,7 @@ def pinned(authority: Path) -> SSLContext:
     import ssl  # noqa: PLC0415
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(str(authority))
     return context
 
