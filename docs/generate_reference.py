@@ -66,12 +66,14 @@ REASONS = {
     "buildbot": "the master: builders, schedulers, steps",
     "buildbot-worker": "the workers inside the master's process",
     "buildbot-www": "the web interface",
+    "cryptography": "the master's own certificate authority for remote workers",
     "docker": "`minios doctor` looks for an engine",
     "mypy": "types, strict",
     "pydantic": "checks the configuration key by key",
     "pyelftools": "reads ELF headers",
     "pytest": "runs the tests",
     "pytest-timeout": "a test that hangs fails",
+    "pyopenssl": "TLS of the gate that remote workers come in by",
     "pyyaml": "reads the configuration files",
     "requests": "downloads; the command line's questions to the master",
     "rich": "tables and the live display",
@@ -115,14 +117,24 @@ def _commands() -> Iterator[str]:
     yield "Options of every command, before or after its name; `-h` and `--help` show them all:"
     shown = [option for option in common.values() if option.name != "help"]
     yield from table(("Option", "Meaning"), [(f"`{option_text(o, Path)}`", o.help) for o in shown])
+    yield from _commands_of(app, group, "minios", frozenset(common))
+
+
+def _commands_of(app: typer.Typer, group: Any, before: str, common: frozenset[str]) -> Iterator[str]:
+    """The commands of a group, then those of the groups in it."""
     for info in app.registered_commands:
         hints = get_type_hints(info.callback)
         own = [option for option in group.commands[info.name].params if option.name not in common]
         rows = [(f"`{option_text(option, hints[option.name])}`", option.help) for option in own]
-        words = [info.name, *(o.metavar for o in own if o.param_type_name == "argument")]
-        yield f"### `minios {' '.join(words)}`"
+        arguments_ = [o for o in own if o.param_type_name == "argument"]
+        words = [before, info.name, *(option_text(o, hints[o.name]) for o in arguments_)]
+        yield f"### `{' '.join(words)}`"
         yield prose(inspect.getdoc(info.callback) or "")
         yield from table(("Option", "Meaning"), rows)
+    for inner in app.registered_groups:
+        typed: Any = inner.typer_instance
+        name = typed.info.name
+        yield from _commands_of(typed, group.commands[name], f"{before} {name}", common)
 
 
 def _exit_codes() -> Iterator[str]:

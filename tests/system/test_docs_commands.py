@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PROGRAMS = {"buildbot", "echo", "export", "grep", "ln", "minios", "mkdir", "rm", "skopeo"}
+PROGRAMS = {"buildbot", "echo", "export", "grep", "ln", "minios", "mkdir", "rm", "sh", "skopeo"}
 """What is really run. Anything else needs a line here, or below."""
 
-NOT_RUN = {"./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines"}
+_VENDOR = "on another machine, with an invite; test_remote_worker.py does"
+NOT_RUN = {
+    "./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines",
+    "sh minios-worker-python3.7.run --invite TOKEN": _VENDOR,
+    **{
+        f"~/minios-worker/minios-worker {command}": _VENDOR
+        for command in ("status", "stop", "start", "uninstall")
+    },
+}
 
 EXITS: dict[str, int] = {}
 """Commands that are documented to end with another exit code than 0."""
