@@ -154,3 +154,15 @@ def test_revoke_tells_the_running_master(cli: Cli, monkeypatch: pytest.MonkeyPat
     assert sent == [(1, signal.SIGHUP)]
     assert not cli.roster.find("x86_64-1").may_work
     assert "no remote worker" in cli("revoke", "nobody", code=2)[1]
+
+
+def test_reload_checks_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr("minios_master.reload.os.kill", lambda *told: sent.append(told))
+    assert "no master runs here" in cli("reload", code=2)[1]
+    monkeypatch.setattr(worker_control.StateLock, "holder", lambda _self: RUN)
+    cli("reload")
+    assert sent == [(1, signal.SIGHUP)]
+    (cli.config / "minios.yaml").write_text("colour: blue\n", "utf-8")
+    assert "unknown key" in cli("reload", code=2)[1]
+    assert len(sent) == 1

@@ -10,5 +10,6 @@ COMMANDS = {
     "pause": "worker_control:pause",
     "resume": "worker_control:resume",
     "revoke": "worker_control:revoke",
+    "reload": "worker_control:reload",
 }
 """As `main.COMMANDS`."""

@@ -1,4 +1,4 @@
-"""`minios worker pause`, `resume` and `revoke`."""
+"""`minios worker pause`, `resume`, `revoke` and `reload`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from minios_master.reload import reload_master
 from minios_master.remote.folders import RemoteFolder
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
+from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import MiniosError
 
 from .output import CliContext, out_console
@@ -42,6 +43,16 @@ def revoke(ctx: typer.Context, name: NameArgument) -> None:
     roster.revoke(name, dt.datetime.now(dt.timezone.utc))
     reload_master(StateLock(context.state))
     out_console().print(f"{name} is revoked: neither its invite nor its password opens anything")
+
+
+def reload(ctx: typer.Context) -> None:
+    """Have the running master read the configuration again: a new arch gets builds, running ones go on."""
+    context: CliContext = ctx.obj
+    # What is wrong in it would only be in the master's log.
+    load_project(context.config)
+    if not reload_master(StateLock(context.state)):
+        raise MiniosError("no master runs here to be told so", hint="start it with: minios up")
+    out_console().print("the master reads its configuration again")
 
 
 def _control(context: CliContext, name: str, method: str, **params: str) -> None:
