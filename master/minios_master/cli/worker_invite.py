@@ -63,9 +63,7 @@ def invite(
     console = err_console()
     console.print(f"worker {member.name} for {arch}, good for one exchange until {member.expires}")
     if arch not in project.arches:
-        console.print(
-            f"{arch} has no file yet: it is given no builds until there is arches/{arch}.yaml, and `minios worker reload`"
-        )
+        console.print(f"it gets no builds until there is arches/{arch}.yaml; then: minios worker reload")
     # Alone on standard output, so that it can be piped.
     out_console().print(str(made), soft_wrap=True)
 
