@@ -5,7 +5,9 @@ umask 022
 home=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 python=$(cat "$home/python") || exit 1
 PYTHONPATH=$home/agent:$home/lib
-export PYTHONPATH
+# One arena of memory is enough for one busy thread: one or two megabytes less.
+MALLOC_ARENA_MAX=1
+export PYTHONPATH MALLOC_ARENA_MAX
 pidfile=$home/pid
 
 say() { echo "minios-worker: $*"; }

@@ -24,8 +24,8 @@ def run(home: Home) -> int:
     if not home.tac.exists() or home.attachment() is None:
         raise WorkerError("this machine was never attached: run the bundle with --invite")
     home.tell_why("")
-    # What a build runs must not see our libraries.
-    for name in ("PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"):
+    # What a build runs must not see our libraries, nor how we save memory.
+    for name in ("PYTHONPATH", "MALLOC_ARENA_MAX"):
         os.environ.pop(name, None)
     os.chdir(str(home.basedir))
     sys.argv = ["twistd", "--nodaemon", "--no_save", "--pidfile=", f"--python={home.tac}"]
