@@ -184,3 +184,28 @@ def test_gate_is_shy(master: Any) -> None:
         # Without TLS there is no answer in plain words.
         assert b"BEGIN CERTIFICATE" not in stranger.recv(4096)
     assert master.run("status").returncode == 0
+
+
+def test_new_arch_without_a_restart(master: Any) -> None:
+    invite(master, "newcpu")
+    arches = master.config / "arches"
+    text = (arches / "x86_64.yaml").read_text("utf-8")
+    for old, new in (
+        ("name: x86_64", "name: newcpu"),
+        ("amd64", "newcpu"),
+        ("uname: [x86_64]", "uname: [newcpu]"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (arches / "newcpu.yaml").write_text(text, "utf-8")
+    before = json.loads(master.run("status", "--json").stdout)
+    assert "newcpu-unattached" not in before["workers"]
+    assert master.run("worker", "reload").returncode == 0
+
+    def is_there() -> bool:
+        return "newcpu-unattached" in json.loads(master.run("status", "--json").stdout)["workers"]
+
+    wait_for(is_there, "the new arch has a place for a worker")
+    assert json.loads(master.run("status", "--json").stdout)["pid"] == before["pid"]
+    told = json.loads(master.run("matrix", "--arch", "newcpu", "--json").stdout)
+    assert [cell["outcome"] for cell in told["cells"]] == ["no-worker"]
