@@ -39,11 +39,21 @@ start() {
     say "started, pid $pid; its log is $home/work/twistd.log"
 }
 
+# Ends the worker in order; one that hangs is killed, so that none is left without a supervisor.
+end_child() {
+    [ -n "$child" ] || return 0
+    kill "$child" 2>/dev/null
+    { sleep 8 && kill -9 "$child"; } 2>/dev/null &
+    guard=$!
+    wait "$child"
+    kill "$guard" 2>/dev/null
+}
+
 # Starts the worker again when it ends, until it is stopped or refused (4).
 supervise() {
     echo $$ >"$pidfile"
     child=
-    trap '[ -z "$child" ] || kill "$child" 2>/dev/null; wait; rm -f "$pidfile"; exit 0' TERM INT HUP
+    trap 'end_child; rm -f "$pidfile"; exit 0' TERM INT HUP
     delay=1
     while :; do
         began=$(date +%s)
