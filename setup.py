@@ -24,10 +24,11 @@ STEPS = {
 
 
 def data_files() -> list[tuple[str, list[str]]]:
-    """The ready master and its configuration, for an install without a checkout."""
+    """The ready master, its configuration and the workers' recipe, for an install without a checkout."""
     found: dict[str, list[str]] = {"share/minios/master": ["master/master.cfg", "master/buildbot.tac"]}
-    for path in sorted((HERE / "config").rglob("*")):
-        if path.is_file():
+    paths = [path for folder in ("config", "workers") for path in (HERE / folder).rglob("*")]
+    for path in sorted(paths):
+        if path.is_file() and path.suffix != ".pyc":
             relative = path.relative_to(HERE)
             found.setdefault(f"share/minios/{relative.parent}", []).append(str(relative))
     return sorted(found.items())
@@ -60,6 +61,7 @@ setup(
         "pydantic>=2.9,<3",
         "pyelftools>=0.32,<1",
         "PyNaCl>=1.5,<2",
+        "pyOpenSSL>=24.2,<27",
         "PyYAML>=6.0.2,<7",
         "requests>=2.32,<3",
         "rich>=13.9,<16",

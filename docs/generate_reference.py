@@ -79,7 +79,8 @@ REASONS = {
     "buildbot": "the master: builders, schedulers, steps",
     "buildbot-worker": "the workers inside the master's process",
     "buildbot-www": "the web interface",
-    "cryptography": "signs releases and checks signatures: ECDSA, and the keys' files",
+    "cryptography": "signs releases and checks signatures: ECDSA, and the keys' files; the certificate"
+    " authority that remote workers know the master by",
     "cyclonedx-python-lib": "writes each image's bill of materials; by the CycloneDX project, pure Python",
     "cyclonedx-python-lib[json-validation]": "bills of materials are held against CycloneDX's own schema",
     "docker": "`minios doctor` looks for an engine, `minios matrix --load` fills it",
@@ -91,6 +92,7 @@ REASONS = {
     "pytest": "runs the tests",
     "pytest-timeout": "a test that hangs fails",
     "pynacl": "opens the private keys that cosign makes",
+    "pyopenssl": "TLS of the gate that remote workers come in by",
     "pyyaml": "reads the configuration files",
     "requests": "registries; downloads; the command line's questions to the master",
     "rich": "tables and the live display",
@@ -140,7 +142,7 @@ def _commands() -> Iterator[str]:
         hints = get_type_hints(info.callback)
         own = [option for option in command.params if option.name not in common]
         rows = [(f"`{option_text(option, hints[option.name])}`", option.help) for option in own]
-        shape = [*words, *(o.metavar for o in own if o.param_type_name == "argument")]
+        shape = [*words, *(option_text(o, hints[o.name]) for o in own if o.param_type_name == "argument")]
         yield f"### `minios {' '.join(shape)}`"
         yield prose(inspect.getdoc(info.callback) or "")
         yield from table(("Option", "Meaning"), rows)

@@ -24,6 +24,10 @@ from .local_worker_names import COORDINATOR, LOCAL_PREFIX
 from .machine import local_arches
 from .notices.reporters import notice_reporters
 from .projects import open_project
+from .remote.folders import RemoteFolder
+from .remote.gate import BUILDBOT_PORT, Gate
+from .remote.member_workers import member_worker, working
+from .remote.roster import UNATTACHED_SUFFIX
 from .settings import Settings, free_port
 from .upstream import upstream_schedulers, upstream_sources
 
@@ -66,6 +70,8 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         config_dict.setdefault("buildbotNetUsageData", None)
         config_dict.setdefault("db", {"db_url": "sqlite:///state.sqlite"})
         self.protocols.setdefault("null", {})
+        self._remote = RemoteFolder(self.settings.remote)
+        self._members = self._remote.roster.members()
         self._add_workers(project)
         self._add_builders(project, place)
         self._add_schedulers(project)
@@ -75,10 +81,12 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self._add_secrets(config_dict)
         services = config_dict.setdefault("services", [])
         if self.settings.lifeline:
-            # Whoever started it sees what happens.
+            # Whoever started it sees what happens, and it is gone before another machine could come in.
             services.append(Lifeline())
         else:
             services.extend(notice_reporters(project, MATRIX))
+            remote = project.workers.remote
+            services.append(Gate(remote.interface, remote.port, self.settings.remote))
         util.JanitorConfigurator(
             logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
         ).configure(config_dict)
@@ -89,9 +97,19 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         for name in project.arches:
             if name in self._local:
                 self.workers.append(PromptLocalWorker(LOCAL_PREFIX + name, max_builds=1))
-            else:
+            elif not working(self._members, name):
                 # A place for a machine that is not attached yet; nobody knows its password.
-                self.workers.append(worker.Worker(f"{name}-unattached", secrets.token_urlsafe(32)))
+                self.workers.append(worker.Worker(name + UNATTACHED_SUFFIX, secrets.token_urlsafe(32)))
+        members = [member for member in self._members if member.may_work]
+        if members:
+            self.protocols.setdefault("pb", {"port": BUILDBOT_PORT})
+        self.workers.extend(member_worker(member, self._remote.inner_key()) for member in members)
+
+    def _workers_of(self, arch: str) -> list[str]:
+        """The names of an arch's workers: this machine's, those of others, or the place of a missing one."""
+        local = [LOCAL_PREFIX + arch] if arch in self._local else []
+        remote = [member.name for member in working(self._members, arch)]
+        return local + remote or [arch + UNATTACHED_SUFFIX]
 
     def _add_secrets(self, config_dict: dict[str, Any]) -> None:
         """Buildbot reads them at its start, and refuses a file that others may read."""
@@ -102,12 +120,11 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
     def _add_builders(self, project: Project, place: Place) -> None:
         lock = util.MasterLock("local-compile", maxCount=project.workers.local.parallel)
         for name, arch in project.arches.items():
-            local = name in self._local
             self.builders.append(
                 util.BuilderConfig(
                     name=name,
                     description=arch.description or f"BusyBox for {arch.platform.platform}",
-                    workernames=[LOCAL_PREFIX + name if local else f"{name}-unattached"],
+                    workernames=self._workers_of(name),
                     factory=arch_factory(project, arch, self.settings, place, lock),
                     properties={"arch": name},
                     tags=[project.role(name)],

@@ -16,6 +16,7 @@ from minios_steps.trigger_matrix import matrix_properties
 
 from .identity import holder_of
 from .local_worker_names import LOCAL_PREFIX
+from .remote.member_workers import WORKER_JOBS
 from .stoppable_build import StoppableBuild
 
 if TYPE_CHECKING:
@@ -96,6 +97,12 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
         return dict(image_labels(project, _cell(properties, arch.name)))
 
     @util.renderer  # type: ignore[untyped-decorator]
+    def jobs(properties: Any) -> Any:
+        """As the build was asked, else as the worker was invited, else as configured."""
+        told = (properties.getProperty(name, 0) for name in ("jobs", WORKER_JOBS))
+        return next(filter(None, told), project.workers.local.jobs)
+
+    @util.renderer  # type: ignore[untyped-decorator]
     def locks(properties: Any) -> Any:
         # Only this machine's own workers share its cores.
         return [compile_lock.access("counting")] if _is_local(properties) else []
@@ -143,13 +150,13 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
             ),
             steps.CompileBusyBox(
                 arch=arch,
-                jobs=util.Property("jobs", default=project.workers.local.jobs),
+                jobs=jobs,
                 locks=locks,
                 **fresh,
             ),
             steps.CheckKept(
                 arch=arch,
-                jobs=util.Property("jobs", default=project.workers.local.jobs),
+                jobs=jobs,
                 locks=locks,
                 **{**fresh, "doStepIf": _clean_check},
             ),

@@ -98,6 +98,11 @@ class Settings:
         return self.state / "discovered" / "releases.json"
 
     @property
+    def remote(self) -> Path:
+        """Who of other machines may work here, and the keys of the gate they come in by."""
+        return self.state / "remote"
+
+    @property
     def work(self) -> Path:
         """Scratch, one folder per build."""
         return self.state / "work"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from registryrig import RealRegistry
 
-PROGRAMS = {"buildbot", "echo", "export", "grep", "install", "ln", "minios", "mkdir", "rm", "skopeo"}
+PROGRAMS = {"buildbot", "echo", "export", "grep", "install", "ln", "minios", "mkdir", "rm", "sh", "skopeo"}
 """What is really run. Anything else needs a line here, or below."""
 
 _SIGNED = "it needs a signed release; test_supply.py does the same on a registry of its own"
@@ -31,6 +31,7 @@ _COSIGN = "--key cosign.pub --insecure-ignore-tlog=true"
 _SIGNATURE = '.layers[0].annotations["dev.cosignproject.cosign/signature"]'
 _ENGINE = "it needs an engine; test_registry_tour.py does the same on one of its own"
 _IMAGE = "127.0.0.1:5000/team/minios:latest"
+_VENDOR = "on another machine, with an invite; test_remote_worker.py does"
 NOT_RUN = {
     "./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines",
     "minios matrix --registry 127.0.0.1:5000/team/minios": "test_matrix_registry.py has a registry for it",
@@ -49,6 +50,11 @@ NOT_RUN = {
     "skopeo copy docker://registry.example/team/minios:sha256-HEX.sig dir:signed": _SIGNED,
     f"jq -r '{_SIGNATURE}' signed/manifest.json | base64 -d >signature": _SIGNED,
     "openssl dgst -sha256 -verify cosign.pub -signature signature signed/LAYER": _SIGNED,
+    "sh minios-worker-python3.7.run --invite TOKEN": _VENDOR,
+    **{
+        f"~/minios-worker/minios-worker {command}": _VENDOR
+        for command in ("status", "stop", "start", "uninstall")
+    },
 }
 
 EXITS: dict[str, int] = {"minios release rollback docker://127.0.0.1:5000/team/minios:stable": 2}

@@ -57,8 +57,8 @@ CASES = {
         "sources.yaml:5: releases.1.35.0.patchs: unknown key, did you mean 'patches'?",
     ),
     "unknown key like none": (
-        changed("workers.yaml", "local:\n  jobs: 2\n", "remote: 1\n"),
-        "workers.yaml:1: remote: unknown key (known: local)",
+        changed("workers.yaml", "local:\n  jobs: 2\n", "elsewhere: 1\n"),
+        "workers.yaml:1: elsewhere: unknown key (known: local, remote)",
     ),
     "an alias is the key, not the field": (
         changed("arches/x86_64.yaml", "  class: 64", "  clas: 64"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from minios_master.configurator import MATRIX, MiniosConfigurator
 from minios_master.destination import Place
 from minios_master.factories import arch_factory
 from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
+from minios_master.remote.folders import RemoteFolder
+from minios_master.remote.gate import BUILDBOT_PORT
+from minios_master.remote.member_workers import WORKER_JOBS
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_master.upstream import APPROVE, CANDIDATES
@@ -253,3 +257,33 @@ destination:
     assert publish.layout is None
     assert publish.holder.id == (tmp_path / "state" / "identity").read_text("ascii").strip()
     assert [lock.lockid.name for lock in publish.locks] == ["publish registry.example/team/app"]
+
+
+def test_remote_workers(tmp_path: Path) -> None:
+    config, state = write_config(tmp_path / "config"), tmp_path / "state"
+    roster = RemoteFolder(state / "remote").roster
+    now = dt.datetime.now(dt.timezone.utc)
+    for name, arch in (
+        ("fast", "x86_64"),
+        ("sun", "sw64"),
+        ("new", "vax"),
+        ("gone", "sw64"),
+        ("late", "sw64"),
+    ):
+        _, secret = roster.invite(name, arch, 3, now, dt.timedelta(days=1))
+        if name != "late":
+            roster.redeem(name, secret, "p" * 43, {}, now)
+    roster.revoke("gone", now)
+    told = configure(config, state)
+    workers = by_name(told["workers"])
+    assert sorted(workers) == ["coordinator", "fast", "local-x86_64", "new", "sun"]
+    builders = by_name(told["builders"])
+    assert builders["x86_64"].workernames == ["local-x86_64", "fast"]
+    assert builders["sw64"].workernames == ["sun"]
+    assert told["protocols"]["pb"] == {"port": BUILDBOT_PORT}
+    assert workers["sun"].properties.getProperty(WORKER_JOBS) == 3
+    # The same after each reconfiguration, so that nobody is disturbed.
+    again = by_name(configure(config, state)["workers"])
+    assert again["sun"].password == workers["sun"].password
+    assert [service.name for service in told["services"]] == ["gate"]
+    assert [service.name for service in configure(config, state, lifeline=True)["services"]] == ["lifeline"]

@@ -36,6 +36,14 @@ COMMANDS = {
     "release rollback": "release_tags:rollback",
     "release copy": "release_copy:copy",
     "sources update": "sources_update:update",
+    "worker bundle": "worker_bundle:bundle",
+    "worker invite": "worker_invite:invite",
+    "worker list": "worker_list:list_workers",
+    "worker show": "worker_list:show",
+    "worker pause": "worker_control:pause",
+    "worker resume": "worker_control:resume",
+    "worker revoke": "worker_control:revoke",
+    "worker reload": "worker_control:reload",
 }
 """Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command.
 
@@ -45,6 +53,7 @@ The first of two words is a group of `GROUPS`.
 GROUPS = {
     "release": "What was released: look at it, name it, take it elsewhere.",
     "sources": "The pinned releases.",
+    "worker": "Workers on other machines: invite them, look at them, send them away.",
 }
 """What the help says of each group of commands."""
 

@@ -1,0 +1,1 @@
+"""The worker bundle: one file that makes a bare machine a worker."""

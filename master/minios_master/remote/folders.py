@@ -1,0 +1,71 @@
+"""Where a state folder keeps what belongs to remote workers, and the ports of its gate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from minios_master.settings import free_port
+from minios_steps.core.errors import MiniosError
+
+from .private import kept_secret, write_private
+from .roster import Roster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+_KEY_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The gate's ports: one for TLS, one plain on loopback for tunnels."""
+
+    tls: int
+    plain: int
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """The folder `remote/` of a state folder; nobody but its owner may look into it."""
+
+    path: Path
+
+    @property
+    def keys(self) -> Path:
+        """The authority's and the gate's keys."""
+        return self.path / "keys"
+
+    @property
+    def roster(self) -> Roster:
+        """The remote workers."""
+        return Roster(self.path / "workers")
+
+    def inner_key(self) -> bytes:
+        """What Buildbot's own passwords of remote workers are made from; they never leave this machine."""
+        return kept_secret(self.path / "inner.key", _KEY_SIZE)
+
+    def ports(self, interface: str, port: int) -> Ports:
+        """The gate's ports: as configured, else free ones, chosen once and kept.
+
+        Args:
+            interface: where it listens with TLS.
+            port: the configured port; 0 for any.
+
+        Raises:
+            MiniosError: the file that keeps them is damaged, or no port is free.
+        """
+        path = self.path / "ports.json"
+        try:
+            kept = Ports(**json.loads(path.read_text("utf-8"))) if path.exists() else None
+        except (ValueError, TypeError) as error:
+            raise MiniosError(f"{path} is damaged: {error}", hint="remove it") from error
+        ports = Ports(
+            port or (kept.tls if kept else free_port(interface)),
+            kept.plain if kept else free_port(LOOPBACK),
+        )
+        if ports != kept:
+            write_private(path, json.dumps(ports.__dict__).encode("utf-8"))
+        return ports

@@ -1,0 +1,5 @@
+"""A stand-in: a name to import."""
+
+
+class ConnectingRequest:
+    """Stands where a request would."""
