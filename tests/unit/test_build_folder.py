@@ -290,10 +290,12 @@ def test_ccache_is_the_workers_own(worker: Worker) -> None:
     (worker.objects / "GNUmakefile").write_text("%:\n\t@echo $(CC) in $$CCACHE_DIR\n")
     command = make_command(jobs=1, arch="x86_64", prefix="x-", ccache=True)
     environment = make_environment(epoch=7, ccache=True, compiler="gcc 12")
+    # The tests may themselves run under make, which then has a say in every make below it.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
         command,
         cwd=worker.objects,
-        env={**os.environ, **environment},
+        env={**plain, **environment},
         capture_output=True,
         text=True,
         check=True,
