@@ -25,9 +25,10 @@ CACHE = ROOT / ".state" / "test-cache"
 
 
 def pytest_configure() -> None:
-    """Ctrl-C is a part of some tests: who starts a job in the background has shells ignore it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals are a part of some tests: shells ignore SIGINT for a job in the background, nohup SIGHUP."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

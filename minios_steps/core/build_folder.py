@@ -48,9 +48,11 @@ else
     rm -rf "$new"
     mkdir "$new" && cd "$new" && gzip -dc "$here/source.tar.gz" >tar && tar xf tar && rm tar || exit 1
     mv busybox-*/* . && rm -rf busybox-* && : >.minios-ready && cd "$root" || exit 1
-    # Whoever is first wins; the other one's would end up inside.
-    [ -f "$tree/.minios-ready" ] || rm -rf "$tree"
-    mv "$new" "$tree" && rm -rf "$tree/${{new##*/}}" && [ -f "$tree/.minios-ready" ] || exit 1
+    # Whoever is first wins. With -T, of GNU and BusyBox, the other one's does not land inside, where
+    # even for a moment a build that lists the tree's folders would find it.
+    if [ -d "$tree" ] && [ ! -f "$tree/.minios-ready" ]; then rm -rf "$tree"; fi
+    mv -T "$new" "$tree" || rm -rf "$new"
+    [ -f "$tree/.minios-ready" ] || exit 1
     # A build takes hours at most: what was not used for two days is nobody's.
     for old in minios-src-*; do
         used=$old/.minios-ready

@@ -156,30 +156,6 @@ def test_tags_move_and_move_back(house: House, registry: RealRegistry) -> None:
     assert len(later) == 3
 
 
-def test_buildah_and_docker_read_a_copy(
-    house: House, registry: RealRegistry, need: Callable[..., None]
-) -> None:
-    need("buildah", "docker", root=True)
-    house.release("copy", "out:1.38.0", f"docker://{registry.host}/team/app")
-    name = f"{registry.host}/team/app:1.38.0"
-    wanted = [str(entry.digest) for entry in house.index.entries]
-    # `buildah manifest inspect` has no other way to be told that a registry speaks http.
-    conf = house.folder / "registries.conf"
-    conf.write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n', "utf-8")
-    buildah = (
-        *("buildah", "--registries-conf", str(conf), "--storage-driver", "vfs"),
-        *("--root", f"{house.folder}/root", "--runroot", f"{house.folder}/run"),
-    )
-    told = json.loads(house.run(*buildah, "manifest", "inspect", name))
-    assert [entry["digest"] for entry in told["manifests"]] == wanted
-    pulled = house.run(*buildah, "pull", "-q", "--arch", "arm64", "--variant", "v8", f"docker://{name}")
-    image = json.loads(house.run(*buildah, "inspect", "--type", "image", pulled.strip()))
-    assert image["FromImageDigest"] == wanted[1]
-    assert (image["OCIv1"]["os"], image["OCIv1"]["architecture"]) == ("linux", "arm64")
-    told = json.loads(house.run("docker", "manifest", "inspect", "--insecure", name))
-    assert [entry["digest"] for entry in told["manifests"]] == wanted
-
-
 def test_memory_does_not_grow_with_the_layers(
     house: House, registry: RealRegistry, other: RealRegistry
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -54,6 +55,11 @@ def tarball(path: Path, **files: str) -> None:
             tar.addfile(info, io.BytesIO(text.encode()))
 
 
+def plain_environment() -> dict[str, str]:
+    """Without a make around the tests, which would have a say in every make below it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
 class Worker:
     """A worker's folders: the builder's is below it, and the build folder is new each time."""
 
@@ -79,7 +85,7 @@ class Worker:
         done = subprocess.run(
             command,
             cwd=folder or self.build,
-            env={**os.environ, **make_environment(epoch=7, ccache=False, compiler="")},
+            env={**plain_environment(), **make_environment(epoch=7, ccache=False, compiler="")},
             capture_output=True,
             text=True,
             check=False,
@@ -242,6 +248,44 @@ def test_half_unpacked_source_does_not_count(worker: Worker) -> None:
     assert (worker.tree / "part.c").is_file()
 
 
+WRAPPER = """#!/bin/sh
+{program} "$@" || exit
+for inside in {base}/minios-src-*/minios-src-*; do [ ! -e "$inside" ] || : >{base}/nested; done
+if [ ! -e {base}/second ]; then
+    : >{base}/second
+    cd {other} && sh -c "$(cat {base}/open)" {words}
+fi
+"""
+
+
+def test_two_builders_unpack_the_same_source(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one unpacks, and is done, while the first one unpacks."""
+    other = Worker(tmp_path)
+    other.builder = other.base / "aarch64"
+    other.build = other.builder / "build"
+    for one in (worker, other):
+        one.build.mkdir(parents=True)
+        tarball(one.build / "source.tar.gz")
+    command = BuildFolder("..", SOURCE, "f").command
+    (worker.base / "open").write_text(command[2])
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("tar", "mv"):
+        text = WRAPPER.format(
+            program=shutil.which(name), base=worker.base, other=other.build, words=shlex.join(command[3:])
+        )
+        (commands / name).write_text(text)
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    assert "minios-folder\tnew" in worker.run(*command)
+    assert (worker.base / "second").exists()
+    assert (other.build / "obj").is_symlink()
+    assert sorted(path.name for path in worker.tree.iterdir()) == [".minios-ready", "Makefile", "part.c"]
+    assert not (worker.base / "nested").exists()
+
+
 def test_damaged_source(worker: Worker) -> None:
     worker.build.mkdir(parents=True)
     (worker.build / "source.tar.gz").write_bytes(b"damaged")
@@ -293,7 +337,7 @@ def test_ccache_is_the_workers_own(worker: Worker) -> None:
     done = subprocess.run(
         command,
         cwd=worker.objects,
-        env={**os.environ, **environment},
+        env={**plain_environment(), **environment},
         capture_output=True,
         text=True,
         check=True,
