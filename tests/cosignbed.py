@@ -78,7 +78,7 @@ def get_cosign(folder: Path) -> str:
     for name in ("state/lists/partial", "cache/archives/partial", "sources"):
         (folder / name).mkdir(parents=True)
     (folder / "state" / "status").touch()
-    stanza = archives[0].source_stanza(SUITE).replace("deb-src", "deb")
+    stanza = archives[0].stanza(SUITE, "deb")
     (folder / "sources" / "cosign.sources").write_text(stanza, "utf-8")
     (folder / "apt.conf").write_text(_CONFIGURATION.format(folder=folder), "utf-8")
     environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf")}

@@ -105,7 +105,8 @@ def test_what_cannot_stick_is_named(tree: Path) -> None:
 
 
 def test_the_count_is_what_make_prints(tree: Path, version: str, tarballs: Callable[[str], Path]) -> None:
-    fragments = PROJECT.fragments(PROJECT.arches["x86_64"], "static", PROJECT.version(version))
+    arch = PROJECT.arches["x86_64"].model_copy(update={"libc": "glibc"})
+    fragments = PROJECT.fragments(arch, "static", PROJECT.version(version))
     config = kconfig.parse_dotconfig(configure(tree, "defconfig", fragments))
     rules = KbuildRules.from_tarball(tarballs(version))
     compiled, assembled = PRINTED[version]

@@ -140,6 +140,16 @@ def test_what_passes_is_tried_again(bed: Bed, repository: Repository, code: int)
     assert repository.get_manifest("t").digest == DIGEST
 
 
+def test_what_the_registry_cannot_read_is_sent_again(bed: Bed, repository: Repository) -> None:
+    for _ in range(20):
+        bed.fault("HEAD", "", status(500))
+    with pytest.raises(RegistryError, match="500"):
+        repository.ensure_manifest("t", RAW, INDEX)
+    assert bed.methods("PUT") == []
+    assert repository.ensure_manifest(DIGEST, RAW, INDEX)
+    assert len(bed.methods("PUT")) == 1
+
+
 def test_a_lost_answer_is_asked_for_again(bed: Bed, repository: Repository) -> None:
     bed.fault("PUT", "", done_but_cut)
     assert repository.put_manifest("t", RAW, INDEX).digest == DIGEST

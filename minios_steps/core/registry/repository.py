@@ -202,7 +202,13 @@ class Repository:
 
     def ensure_manifest(self, ref: str | Digest, raw: bytes, kind: str) -> bool:
         """Send a manifest where it is not there already; whether it was sent."""
-        there = self.head_manifest(ref)
+        try:
+            there = self.head_manifest(ref)
+        except RegistryError as error:
+            # A registry whose disk was full may have half an entry, which writing it again mends.
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR or not isinstance(ref, Digest):
+                raise
+            there = None
         if there and there.digest == Digest.of(raw):
             return False
         self.put_manifest(ref, raw, kind)
