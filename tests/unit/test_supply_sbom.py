@@ -14,10 +14,14 @@ from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.digest import Digest
 from minios_steps.core.entry import Entry
 from minios_steps.core.errors import ElfError
+from minios_steps.core.oci.image import build_image
+from minios_steps.core.oci.layout import Layout
+from minios_steps.core.platform import Platform
 from minios_steps.core.supply.attachments import describe
 from minios_steps.core.supply.bill import described, encode_bill
 from minios_steps.core.supply.contents import read_contents
 from minios_steps.core.supply.sbom import bill
+from minios_steps.core.tarball import write_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,3 +155,28 @@ def test_an_image_without_busybox(tmp_path: Path) -> None:
     record = put_candidate(store, project, cell(), program=b"#!/bin/sh\n")
     with pytest.raises(ElfError, match="has no program bin/busybox"):
         read_contents(store.layout, record.descriptor)
+
+
+def test_program_under_the_name_that_an_engine_gave_it(tmp_path: Path) -> None:
+    """A Docker engine packs a file that has several names under the first of them."""
+    program = make_elf(kind=2)
+    tree = [
+        Entry("bin", "dir", 0o755),
+        Entry("bin/ash", "file", 0o755, data=program),
+        Entry("bin/busybox", "hardlink", 0o755, target="bin/ash"),
+    ]
+    image = build_image(
+        write_layer(tree, tmp_path / "layer.tar.gz", 0),
+        Platform("linux", "amd64"),
+        epoch=0,
+        command=("/bin/sh",),
+        labels={},
+        annotations={},
+    )
+    layout = Layout(tmp_path / "out")
+    layout.put_file(image.layer.path, image.layer.digest)
+    for blob in (image.config, image.manifest):
+        layout.put_bytes(blob)
+    found = read_contents(layout, image.descriptor)
+    assert (found.program.path, found.program.sha256) == ("bin/busybox", Digest.of(program).hex)
+    assert found.libraries == ()

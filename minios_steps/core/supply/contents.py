@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -52,13 +53,17 @@ def read_contents(source: BlobSource, descriptor: Descriptor) -> Contents:
     """
     manifest = RawManifest.parse(fetch(source, descriptor, MANIFEST_LIMIT, "manifest"))
     found: dict[str, Binary] = {}
+    # A Docker engine keeps a file's bytes under whichever of its hard links comes first.
+    holder = BUSYBOX
     for layer in manifest.layers:
         tar = unpack_layer(fetch(source, layer, LAYER_LIMIT, "layer"))
         for entry in scan_layer(tar):
+            if entry.path == BUSYBOX:
+                holder = entry.target if entry.kind == "hardlink" else BUSYBOX
             if isinstance(entry.data, bytes) and entry.data.startswith(_MAGIC):
                 sha256 = hashlib.sha256(entry.data).hexdigest()
                 found[entry.path] = Binary(entry.path, sha256, read_elf(entry.data, entry.path))
-    program = found.pop(BUSYBOX, None)
+    program = found.pop(holder, None)
     if program is None:
         raise ElfError(f"image {descriptor.digest} has no program {BUSYBOX}")
-    return Contents(program, tuple(found[path] for path in sorted(found)))
+    return Contents(dataclasses.replace(program, path=BUSYBOX), tuple(found[path] for path in sorted(found)))
