@@ -94,7 +94,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
     def _add_workers(self, project: Project) -> None:
         self._local = set(local_arches(project))
         self.workers.append(PromptLocalWorker(COORDINATOR))
-        for name in project.arches:
+        for name in project.nightly_arches:
             if name in self._local:
                 self.workers.append(PromptLocalWorker(LOCAL_PREFIX + name, max_builds=1))
             elif not working(self._members, name):
@@ -119,7 +119,8 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
 
     def _add_builders(self, project: Project, place: Place) -> None:
         lock = util.MasterLock("local-compile", maxCount=project.workers.local.parallel)
-        for name, arch in project.arches.items():
+        for name in project.nightly_arches:
+            arch = project.arches[name]
             self.builders.append(
                 util.BuilderConfig(
                     name=name,
@@ -142,7 +143,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         )
 
     def _add_schedulers(self, project: Project) -> None:
-        for name in project.arches:
+        for name in project.nightly_arches:
             self.schedulers.append(schedulers.Triggerable(name=scheduler_name(name), builderNames=[name]))
         pinned = sorted(project.sources.releases)
         self.schedulers.append(
@@ -156,7 +157,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     # A candidate may be named too: the plan knows what there is.
                     _choices("versions", "Versions (none: as configured)", [*pinned, "newest"], strict=False),
                     _choices("variants", "Variants (none: as configured)", ["static", "dynamic"]),
-                    _choices("arches", "Arches (none: as configured)", sorted(project.arches)),
+                    _choices("arches", "Arches (none: as configured)", sorted(project.nightly_arches)),
                     util.IntParameter(name="jobs", label="make -j (0: as configured)", default=0),
                     util.BooleanParameter(
                         name="force_rebuild", label="Build even what was built before", default=False
