@@ -43,6 +43,7 @@ COMMANDS = {
     "worker pause": "worker_control:pause",
     "worker resume": "worker_control:resume",
     "worker revoke": "worker_control:revoke",
+    "worker probe": "worker_probe:probe",
     "worker reload": "worker_control:reload",
 }
 """Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command.
