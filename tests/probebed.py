@@ -51,7 +51,7 @@ def foreign(machine_number: int, *, uname: str, data: str = "little", **changes:
     told: dict[str, Any] = {
         "uname": uname,
         "byte_order": data,
-        "target": f"{uname.replace('_', '')}-linux-gnu",
+        "target": f"{uname}-linux-gnu",
         "static": {**STATIC, **elf},
         "dynamic": {**DYNAMIC, **elf, "interpreter": f"/lib/ld-{uname}.so.1"},
     }
