@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 STEPS = {
     "FetchSource": "fetch_source",
+    "ProbeMachine": "probe_machine",
     "ProbeToolchain": "probe_toolchain",
     "ConfigureBusyBox": "configure_busybox",
     "CompileBusyBox": "compile_busybox",

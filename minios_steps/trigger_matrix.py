@@ -91,7 +91,7 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            schedulerNames=[scheduler_name(name) for name in project.arches],
+            schedulerNames=[scheduler_name(name) for name in project.nightly_arches],
             waitForFinish=True,
             # The version is a property; there is no checkout to pass on.
             alwaysUseLatest=True,

@@ -117,6 +117,11 @@ def workers(cli: Minios) -> dict[str, dict[str, Any]]:
     return {worker["name"]: worker for worker in json.loads(done.stdout)}
 
 
+def wait_cells(cli: Minios, name: str) -> None:
+    """Wait until the master has probed a worker and gives it cells."""
+    wait_for(lambda: bool(workers(cli)[name]["cells"]), f"{name} gets cells")
+
+
 def wait_connected(cli: Minios, name: str) -> None:
     """Wait until the master has a worker."""
     wait_for(lambda: bool(workers(cli)[name]["connected"]), f"{name} connected")

@@ -27,6 +27,7 @@ from .projects import open_project
 from .remote.folders import RemoteFolder
 from .remote.gate import BUILDBOT_PORT, Gate
 from .remote.member_workers import member_worker, working
+from .remote.probing import FirstProbe, probe_builder, probe_scheduler
 from .remote.roster import UNATTACHED_SUFFIX
 from .settings import Settings, free_port
 from .upstream import upstream_schedulers, upstream_sources
@@ -86,6 +87,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         else:
             services.extend(notice_reporters(project, MATRIX))
             remote = project.workers.remote
+            services.append(FirstProbe(self.settings.remote))
             services.append(Gate(remote.interface, remote.port, self.settings.remote))
         util.JanitorConfigurator(
             logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
@@ -94,22 +96,26 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
     def _add_workers(self, project: Project) -> None:
         self._local = set(local_arches(project))
         self.workers.append(PromptLocalWorker(COORDINATOR))
-        for name in project.arches:
+        for name in project.nightly_arches:
             if name in self._local:
                 self.workers.append(PromptLocalWorker(LOCAL_PREFIX + name, max_builds=1))
-            elif not working(self._members, name):
+            elif not self._working(project, name):
                 # A place for a machine that is not attached yet; nobody knows its password.
                 self.workers.append(worker.Worker(name + UNATTACHED_SUFFIX, secrets.token_urlsafe(32)))
         members = [member for member in self._members if member.may_work]
         if members:
             self.protocols.setdefault("pb", {"port": BUILDBOT_PORT})
+            self.schedulers.append(probe_scheduler(members))
         self.workers.extend(member_worker(member, self._remote.inner_key()) for member in members)
+        self.builders.extend(probe_builder(member, project, self.settings) for member in members)
 
-    def _workers_of(self, arch: str) -> list[str]:
+    def _working(self, project: Project, arch: str) -> list[str]:
+        return [member.name for member in working(self._members, arch, project, self._remote)]
+
+    def _workers_of(self, project: Project, arch: str) -> list[str]:
         """The names of an arch's workers: this machine's, those of others, or the place of a missing one."""
         local = [LOCAL_PREFIX + arch] if arch in self._local else []
-        remote = [member.name for member in working(self._members, arch)]
-        return local + remote or [arch + UNATTACHED_SUFFIX]
+        return local + self._working(project, arch) or [arch + UNATTACHED_SUFFIX]
 
     def _add_secrets(self, config_dict: dict[str, Any]) -> None:
         """Buildbot reads them at its start, and refuses a file that others may read."""
@@ -119,12 +125,13 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
 
     def _add_builders(self, project: Project, place: Place) -> None:
         lock = util.MasterLock("local-compile", maxCount=project.workers.local.parallel)
-        for name, arch in project.arches.items():
+        for name in project.nightly_arches:
+            arch = project.arches[name]
             self.builders.append(
                 util.BuilderConfig(
                     name=name,
                     description=arch.description or f"BusyBox for {arch.platform.platform}",
-                    workernames=self._workers_of(name),
+                    workernames=self._workers_of(project, name),
                     factory=arch_factory(project, arch, self.settings, place, lock),
                     properties={"arch": name},
                     tags=[project.role(name)],
@@ -142,7 +149,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         )
 
     def _add_schedulers(self, project: Project) -> None:
-        for name in project.arches:
+        for name in project.nightly_arches:
             self.schedulers.append(schedulers.Triggerable(name=scheduler_name(name), builderNames=[name]))
         pinned = sorted(project.sources.releases)
         self.schedulers.append(
@@ -156,7 +163,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     # A candidate may be named too: the plan knows what there is.
                     _choices("versions", "Versions (none: as configured)", [*pinned, "newest"], strict=False),
                     _choices("variants", "Variants (none: as configured)", ["static", "dynamic"]),
-                    _choices("arches", "Arches (none: as configured)", sorted(project.arches)),
+                    _choices("arches", "Arches (none: as configured)", sorted(project.nightly_arches)),
                     util.IntParameter(name="jobs", label="make -j (0: as configured)", default=0),
                     util.BooleanParameter(
                         name="force_rebuild", label="Build even what was built before", default=False

@@ -73,9 +73,9 @@ def local_arches(project: Project) -> tuple[str, ...]:
     """The arches that local workers are for: as listed, or all that have a compiler here."""
     listed = project.workers.local.arches
     if listed != "auto":
-        return tuple(listed)
+        return tuple(name for name in listed if name in project.nightly_arches)
     uname = platform.machine()
-    return tuple(name for name, arch in project.arches.items() if _compiles(arch, uname))
+    return tuple(name for name in project.nightly_arches if _compiles(project.arches[name], uname))
 
 
 def survey(project: Project, cache: Path) -> Survey:
@@ -88,7 +88,9 @@ def survey(project: Project, cache: Path) -> Survey:
         cache: the master's cache folder, where a musl may be that was fetched before.
     """
     uname = platform.machine()
-    arches = tuple(_support(arch, project.role(name), uname, cache) for name, arch in project.arches.items())
+    arches = tuple(
+        _support(project.arches[name], project.role(name), uname, cache) for name in project.nightly_arches
+    )
     missing = tuple(tool for tool in GENERAL_TOOLS if not shutil.which(tool))
     wanted = [GENERAL_TOOLS[tool] for tool in missing]
     wanted += [name for arch in arches if arch.role != "candidate" for name in arch.packages]

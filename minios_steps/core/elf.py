@@ -64,7 +64,8 @@ class ElfInfo:
 
     `bits` 32 or 64; `machine` the number in `e_machine`; `type` the number in `e_type`;
     `flags` those of `e_flags`; `interpreter` the loader's path, empty when there is none;
-    `needed` the `DT_NEEDED` names in order; `soname` empty when there is none.
+    `needed` the `DT_NEEDED` names in order; `soname` empty when there is none; `alignment` the
+    largest of its loaded segments, which is the largest page its linker knows of.
     """
 
     bits: int
@@ -75,6 +76,7 @@ class ElfInfo:
     interpreter: str
     needed: tuple[str, ...]
     soname: str
+    alignment: int = 0
 
 
 def read_elf(source: bytes | Path, name: str = "") -> ElfInfo:
@@ -112,10 +114,10 @@ def check_machine(info: ElfInfo, arch: Arch, name: str) -> None:
     """
     spec = arch.elf
     if (info.bits, info.data) != (spec.bits, spec.data) or info.machine not in spec.machines:
-        wanted = " or ".join(_machine(number) for number in spec.machines)
+        wanted = " or ".join(machine_name(number) for number in spec.machines)
         raise ElfError(
             f"{name}: expected {spec.bits}-bit {spec.data}-endian machine {wanted},"
-            f" found {info.bits}-bit {info.data}-endian machine {_machine(info.machine)}",
+            f" found {info.bits}-bit {info.data}-endian machine {machine_name(info.machine)}",
             hint=f"is the compiler one for {arch.name}?",
         )
     if info.type not in (ET_EXEC, ET_DYN):
@@ -123,7 +125,7 @@ def check_machine(info: ElfInfo, arch: Arch, name: str) -> None:
         raise ElfError(f"{name}: expected a program or a shared object, found {found}")
 
 
-def _machine(number: int) -> str:
+def machine_name(number: int) -> str:
     """A machine number with its name, where it has one."""
     return f"{number} ({_MACHINES.get(number, hex(number))})"
 
@@ -147,7 +149,15 @@ def _read(stream: BinaryIO) -> ElfInfo:
             names[str(tag)].append(_string(stream, _offset(segments, table) + value))
     soname = "".join(names["DT_SONAME"][:1])
     return ElfInfo(
-        elf.elfclass, order, machine, kind, elf["e_flags"], interpreter, tuple(names["DT_NEEDED"]), soname
+        elf.elfclass,
+        order,
+        machine,
+        kind,
+        elf["e_flags"],
+        interpreter,
+        tuple(names["DT_NEEDED"]),
+        soname,
+        max((segment["p_align"] for segment in segments if segment["p_type"] == "PT_LOAD"), default=0),
     )
 
 

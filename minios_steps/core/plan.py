@@ -56,16 +56,18 @@ def plan_matrix(
     Candidate arches are built only when they are named.
 
     Raises:
-        ConfigError: an unknown arch, variant or version, naming what there is; or a
-            matrix without a cell.
+        ConfigError: an unknown arch, variant or version, naming what there is; a retired arch;
+            or a matrix without a cell.
     """
     chosen = tuple(arches) or tuple(
-        name for name, role in project.minios.arches.items() if role != "candidate"
+        name for name, role in project.minios.arches.items() if role in ("required", "optional")
     )
     for name in chosen:
         if name not in project.arches:
             known = ", ".join(sorted(project.arches))
             raise ConfigError(f"unknown arch {name!r}: the configuration has {known}")
+        if project.role(name) == "retired":
+            raise ConfigError(f"arch {name} is retired", hint=f"minios arch promote {name} builds it again")
     for name in variants:
         if name not in ("static", "dynamic"):
             raise ConfigError(f"unknown variant {name!r}: there are static and dynamic")

@@ -147,7 +147,9 @@ class Releaser:
         seen = target.look([*tags, partial])
         previous = previous_entries(target, project, seen, tags, version, variant)
         roles = {
-            name: project.role(name) for name, arch in project.arches.items() if variant in arch.variants
+            name: project.role(name)
+            for name in project.nightly_arches
+            if variant in project.arches[name].variants
         }
         decision = decide(judged, roles, asked, previous, carry_over=project.minios.policy.carry_over)
         if not decision.entries or not (decision.release or decision.partial):

@@ -14,6 +14,8 @@ from minios_steps.core.errors import MiniosError
 from minios_steps.core.probe_script import PROBE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.musl.kit import MuslKit
 
@@ -110,9 +112,7 @@ class Toolchain:
             ToolchainError: the compiler emits code for another CPU or another C library than
                 `arch` says, a tool is missing, or the disk is nearly full.
         """
-        cpu = self.target.partition("-")[0]
-        known = {arch.name, arch.gnu_prefix.partition("-")[0], *arch.uname}
-        if cpu and not any(cpu.startswith(name) for name in known):
+        if not fits_target(self.target, arch):
             raise ToolchainError(
                 f"{self.cc} compiles for {self.target}, expected a compiler for {arch.name}",
                 hint=_install_hint(arch, self.uname),
@@ -134,6 +134,13 @@ class Toolchain:
             )
 
 
+def fits_target(target: str, arch: Arch) -> bool:
+    """Whether a compiler's target names an arch's CPU; one that was not told does."""
+    cpu = target.partition("-")[0]
+    known = {arch.name, arch.gnu_prefix.partition("-")[0], *arch.uname}
+    return not cpu or any(cpu.startswith(name) for name in known)
+
+
 def compiler_prefix(arch: Arch, machine_uname: str) -> str:
     """What goes before `gcc` on a machine whose `uname -m` is `machine_uname`: nothing when native."""
     return "" if machine_uname in arch.uname else arch.cross_prefix
@@ -150,6 +157,11 @@ def probe_command(arch: Arch, prefix: str = "") -> tuple[str, ...]:
     return ("/bin/sh", "-c", PROBE, _MARK, " ".join(arch.uname), arch.cross_prefix, compiler, *arch.emulator)
 
 
+def compiler_probe_command(compiler: str, emulators: Sequence[str] = ()) -> tuple[str, ...]:
+    """The command that runs the probe for a compiler of that name, whatever the machine is."""
+    return ("/bin/sh", "-c", PROBE, _MARK, "", "", compiler, *emulators)
+
+
 def parse_probe(text: str, arch: Arch, kit: MuslKit | None = None) -> Toolchain:
     """Read what the probe printed.
 
@@ -161,7 +173,7 @@ def parse_probe(text: str, arch: Arch, kit: MuslKit | None = None) -> Toolchain:
     Raises:
         ToolchainError: there is no compiler for `arch`, or this is not the probe's output.
     """
-    found = _values(text)
+    found = read_answers(text)
     uname = _one(found, "uname")
     if _MARK not in found or not uname:
         raise ToolchainError("the toolchain probe did not answer", hint="see the step's log on the worker")
@@ -172,13 +184,30 @@ def parse_probe(text: str, arch: Arch, kit: MuslKit | None = None) -> Toolchain:
         if native or arch.cross_prefix:
             what += f": {command} was not found"
         raise ToolchainError(what, hint=_install_hint(arch, uname))
-    make = _FIRST_NUMBER.search(_one(found, "make_version"))
     cc = _one(found, "cc")
+    return _toolchain(found, cc.removesuffix("gcc") if kit else compiler_prefix(arch, uname), kit)
+
+
+def read_probe(text: str) -> Toolchain:
+    """Read what the probe printed, whether there is a compiler or not (`cc_path` is empty then).
+
+    Raises:
+        ToolchainError: this is not the probe's output.
+    """
+    found = read_answers(text)
+    if _MARK not in found or not _one(found, "uname"):
+        raise ToolchainError("the toolchain probe did not answer", hint="see the step's log on the worker")
+    cc = _one(found, "cc")
+    return _toolchain(found, cc.removesuffix("gcc") if cc.endswith("gcc") else "", None)
+
+
+def _toolchain(found: dict[str, list[str]], prefix: str, kit: MuslKit | None) -> Toolchain:
+    make = _FIRST_NUMBER.search(_one(found, "make_version"))
     libc = _libc(_one(found, "libc_macros"))
     return Toolchain(
-        uname=uname,
-        cc=cc,
-        prefix=cc.removesuffix("gcc") if kit else compiler_prefix(arch, uname),
+        uname=_one(found, "uname"),
+        cc=_one(found, "cc"),
+        prefix=prefix,
         cc_path=_one(found, "cc_path"),
         cc_version="\n".join(found.get("cc_v", ())),
         target=_one(found, "target"),
@@ -202,8 +231,8 @@ def parse_probe(text: str, arch: Arch, kit: MuslKit | None = None) -> Toolchain:
     )
 
 
-def _values(text: str) -> dict[str, list[str]]:
-    """The lines of each key, in order, cut to size."""
+def read_answers(text: str) -> dict[str, list[str]]:
+    """What a script said in lines `KEY TAB VALUE`: the values of each key, in order, cut to size."""
     found: dict[str, list[str]] = {}
     for line in text[:_MAX_ANSWER].split("\n"):
         key, tab, value = line.partition("\t")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from userland import ROOT
-from workerbed import Machine, invite, make_bundle, wait_connected, wait_for
+from workerbed import Machine, invite, make_bundle, wait_cells, wait_connected, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +83,7 @@ def test_attach_build_uninstall(config_copy: Any, minios: Any, machine: Machine,
     wait_connected(cli, "x86_64-1")
     shown = json.loads(cli.run("worker", "show", "x86_64-1", "--json").stdout)
     assert shown["machine"]["python"].startswith("3.9.")
+    wait_cells(cli, "x86_64-1")
 
     # While this one builds, another one comes in: the running build is not disturbed.
     building = cli.start("matrix", "--json")

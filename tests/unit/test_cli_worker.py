@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from configbed import write_config
-from minios_master.cli import worker_control, worker_list
+from minios_master.cli import worker_control, worker_told
 from minios_master.cli.main import run
 from minios_master.remote.folders import RemoteFolder
 from minios_master.state_lock import Run
@@ -56,7 +56,7 @@ def test_invite_is_alone_on_stdout(cli: Cli) -> None:
     assert made.secret not in err
     member = cli.roster.find("x86_64-1")
     left = dt.datetime.fromisoformat(member.expires) - dt.datetime.fromisoformat(member.created)
-    assert (member.jobs, left) == (3, dt.timedelta(minutes=30))
+    assert (member.jobs, left, member.cross_prefix) == (3, dt.timedelta(minutes=30), "")
     # Another one names the same master.
     again = parse(cli("invite", "x86_64")[0])
     assert again[1:4] == made[1:4]
@@ -65,7 +65,7 @@ def test_invite_is_alone_on_stdout(cli: Cli) -> None:
 
 def test_invite_for_an_arch_without_a_file(cli: Cli) -> None:
     _, err = cli("invite", "vax", "--name", "old-vax")
-    assert "until there is arches/vax.yaml" in err
+    assert "minios arch new vax --from-worker old-vax" in err
     assert cli.roster.find("old-vax").arch == "vax"
 
 
@@ -76,6 +76,8 @@ def test_invite_for_an_arch_without_a_file(cli: Cli) -> None:
         (("x86_64", "--expires", "0h"), "should be a number with m, h or d"),
         (("X86",), "is not an arch's name"),
         (("x86_64", "--host", "a b"), "is not a host's name"),
+        (("x86_64", "--cross-prefix", "a b-"), "is not a compiler's prefix"),
+        (("x86_64", "--cross-prefix", "gcc"), "is not a compiler's prefix"),
         (("x86_64", "--host", "0.0.0.0"), "workers cannot reach 0.0.0.0"),  # noqa: S104
         (("x86_64", "--name", "local-x"), "a name of the master's own"),
     ],
@@ -122,8 +124,12 @@ class Api:
             "connected_to": [{}],
             "paused": True,
             "pause_reason": "dust",
+            "configured_on": [{"builderid": 3, "masterid": 1}],
         }
         return {"workers": [found]}
+
+    def builder_names(self) -> dict[int, str]:
+        return {3: "probe-x86_64-1", 4: "x86_64"}
 
     def control(self, *words: Any, **params: Any) -> None:
         Api.told = (*words, params)
@@ -133,7 +139,7 @@ def test_pause_and_resume(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         cli("invite", "x86_64")
     assert "no master runs here" in cli("pause", "x86_64-1", code=2)[1]
-    for module in (worker_control, worker_list):
+    for module in (worker_control, worker_told):
         monkeypatch.setattr(module, "MasterApi", Api)
         monkeypatch.setattr(module.StateLock, "holder", lambda _self: RUN)
     assert cli("pause", "x86_64-1", "--reason", "dust")[0] == "x86_64-1 is paused\n"

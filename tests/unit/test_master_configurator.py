@@ -19,6 +19,7 @@ from minios_master.remote.member_workers import WORKER_JOBS
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_master.upstream import APPROVE, CANDIDATES
+from probebed import foreign, keep_probe
 
 from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
 from minios_steps.core.config.load import load_project
@@ -261,10 +262,13 @@ destination:
 
 def test_remote_workers(tmp_path: Path) -> None:
     config, state = write_config(tmp_path / "config"), tmp_path / "state"
-    roster = RemoteFolder(state / "remote").roster
+    folder = RemoteFolder(state / "remote")
+    roster = folder.roster
     now = dt.datetime.now(dt.timezone.utc)
     for name, arch in (
         ("fast", "x86_64"),
+        ("slow", "x86_64"),
+        ("fake", "x86_64"),
         ("sun", "sw64"),
         ("new", "vax"),
         ("gone", "sw64"),
@@ -274,16 +278,23 @@ def test_remote_workers(tmp_path: Path) -> None:
         if name != "late":
             roster.redeem(name, secret, "p" * 43, {}, now)
     roster.revoke("gone", now)
+    keep_probe(folder, "fast")
+    keep_probe(folder, "fake", foreign(183, uname="aarch64"))
+    keep_probe(folder, "sun", foreign(0x9916, uname="sw_64", libc="", page_size=8192))
     told = configure(config, state)
     workers = by_name(told["workers"])
-    assert sorted(workers) == ["coordinator", "fast", "local-x86_64", "new", "sun"]
+    assert sorted(workers) == ["coordinator", "fake", "fast", "local-x86_64", "new", "slow", "sun"]
     builders = by_name(told["builders"])
     assert builders["x86_64"].workernames == ["local-x86_64", "fast"]
     assert builders["sw64"].workernames == ["sun"]
+    # Whatever a machine is, and has no cells yet, it can be probed.
+    probes = {name: one.workernames for name, one in builders.items() if name.startswith("probe-")}
+    assert probes == {f"probe-{name}": [name] for name in ("fake", "fast", "new", "slow", "sun")}
+    assert sorted(by_name(told["schedulers"])["probe"].builderNames) == sorted(probes)
     assert told["protocols"]["pb"] == {"port": BUILDBOT_PORT}
     assert workers["sun"].properties.getProperty(WORKER_JOBS) == 3
     # The same after each reconfiguration, so that nobody is disturbed.
     again = by_name(configure(config, state)["workers"])
     assert again["sun"].password == workers["sun"].password
-    assert [service.name for service in told["services"]] == ["gate"]
+    assert [service.name for service in told["services"]] == ["first-probe", "gate"]
     assert [service.name for service in configure(config, state, lifeline=True)["services"]] == ["lifeline"]

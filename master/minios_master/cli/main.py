@@ -36,6 +36,12 @@ COMMANDS = {
     "release rollback": "release_tags:rollback",
     "release copy": "release_copy:copy",
     "sources update": "sources_update:update",
+    "arch new": "arch_new:new",
+    "arch list": "arch_list:list_arches",
+    "arch show": "arch_list:show",
+    "arch promote": "arch_roles:promote",
+    "arch demote": "arch_roles:demote",
+    "arch retire": "arch_roles:retire",
     "worker bundle": "worker_bundle:bundle",
     "worker invite": "worker_invite:invite",
     "worker list": "worker_list:list_workers",
@@ -43,6 +49,7 @@ COMMANDS = {
     "worker pause": "worker_control:pause",
     "worker resume": "worker_control:resume",
     "worker revoke": "worker_control:revoke",
+    "worker probe": "worker_probe:probe",
     "worker reload": "worker_control:reload",
 }
 """Command to `MODULE:FUNCTION` in this package, in the order of the help. One line adds a command.
@@ -51,6 +58,7 @@ The first of two words is a group of `GROUPS`.
 """
 
 GROUPS = {
+    "arch": "The CPUs: add one, look at them, change their part in releases.",
     "release": "What was released: look at it, name it, take it elsewhere.",
     "sources": "The pinned releases.",
     "worker": "Workers on other machines: invite them, look at them, send them away.",

@@ -20,6 +20,8 @@ from .output import CliContext, err_console, out_console, print_json
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _ARCH = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
+# It reaches a command line on the worker.
+_PREFIX = re.compile(r"([A-Za-z0-9_/][A-Za-z0-9_./+-]*-)?")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound
 
@@ -33,6 +35,12 @@ def invite(
     host: Annotated[
         str, typer.Option(help="How it reaches this master; else remote.address of workers.yaml.")
     ] = "",
+    cross_prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="PREFIX-", help="Of its cross compiler, where its own gcc compiles for another CPU."
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print an invite for one machine, good for one exchange. It holds a secret: hand it over privately."""
@@ -40,6 +48,8 @@ def invite(
     project = load_project(context.config)
     if not _ARCH.fullmatch(arch):
         raise ConfigError(f"{arch[:80]!r} is not an arch's name: lower-case letters, digits, . _ -")
+    if not _PREFIX.fullmatch(cross_prefix):
+        raise ConfigError(f"{cross_prefix[:80]!r} is not a compiler's prefix, such as s390x-linux-gnu-")
     remote = project.workers.remote
     host = host or remote.address or remote.interface
     if host in _ANYWHERE:
@@ -54,7 +64,7 @@ def invite(
     authority = load_authority(folder.keys)
     ports = folder.ports(remote.interface, remote.port)
     now = dt.datetime.now(dt.timezone.utc)
-    member, secret = folder.roster.invite(name, arch, jobs, now, lasts)
+    member, secret = folder.roster.invite(name, arch, jobs, now, lasts, cross_prefix=cross_prefix)
     made = Invite(host, ports.tls, ports.plain, authority.fingerprint, member.name, secret)
     if as_json:
         told = {"name": member.name, "arch": arch, "expires": member.expires, "invite": str(made)}
@@ -63,7 +73,11 @@ def invite(
     console = err_console()
     console.print(f"worker {member.name} for {arch}, good for one exchange until {member.expires}")
     if arch not in project.arches:
-        console.print(f"it gets no builds until there is arches/{arch}.yaml; then: minios worker reload")
+        console.print(
+            f"its machine is measured when it attaches; then: minios arch new {arch}"
+            f" --from-worker {member.name}",
+            soft_wrap=True,
+        )
     # Alone on standard output, so that it can be piped.
     out_console().print(str(made), soft_wrap=True)
 

@@ -1,35 +1,33 @@
-"""`minios worker list` and `show`: who is invited, attached, connected, paused."""
+"""`minios worker list` and `show`: who was invited, is connected or paused, and what their machines are."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from minios_master.api import MasterApi
 from minios_master.printable import printable
-from minios_master.remote.folders import RemoteFolder
-from minios_master.settings import Settings
-from minios_master.state_lock import StateLock
+from minios_steps.core.elf import machine_name
+from minios_steps.core.machine_probe.judge import HEADING
 
 from .output import CliContext, out_console, print_json, table
+from .worker_told import told_workers
 
 if TYPE_CHECKING:
-    from minios_master.remote.roster import Member
+    from collections.abc import Iterator, Sequence
+
+    from minios_steps.core.machine_probe.facts import Machine, ProbeRecord, Program
+    from minios_steps.core.machine_probe.judge import Mismatch
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_SECRETS = ("invite", "password")
-_COLUMNS = ("name", "arch", "state", "connected", "jobs", "machine")
+_COLUMNS = ("name", "arch", "state", "connected", "probe", "jobs", "machine")
 
 
 def list_workers(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """List the workers of other machines."""
     context: CliContext = ctx.obj
-    members = RemoteFolder(Settings(context.config, context.state).remote).roster.members()
-    live = _live(context)
-    told = [_told(member, live) for member in members]
+    told = [worker for worker, _ in told_workers(context)]
     if as_json:
         print_json(told)
         return
@@ -44,35 +42,55 @@ def show(
     name: Annotated[str, typer.Argument(help="The worker.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show one worker: when it was invited and attached, what it said of itself, what it does now."""
+    """Show one worker: when it was invited and attached, what its machine is, what it does now."""
     context: CliContext = ctx.obj
-    member = RemoteFolder(Settings(context.config, context.state).remote).roster.find(name)
-    told = _told(member, _live(context))
+    [(told, standing)] = told_workers(context, name)
     if as_json:
-        print_json(told)
+        mismatches = [dataclasses.asdict(one) for one in standing.mismatches]
+        record = standing.record.model_dump(mode="json") if standing.record else None
+        print_json({**told, "mismatches": mismatches, "record": record})
         return
     machine = told.pop("machine")
     for key, value in (*told.items(), *machine.items()):
-        out_console().print(printable(f"{key}: {_text(value)}"), soft_wrap=True)
+        _say(key, value)
+    if standing.record:
+        show_record(standing.record)
+    show_mismatches(told["arch"], standing.mismatches)
 
 
-def _live(context: CliContext) -> dict[str, dict[str, Any]] | None:
-    """What the running master says of its workers, by name; None when none runs."""
-    run = StateLock(context.state).holder()
-    if run is None:
-        return None
-    return {worker["name"]: worker for worker in MasterApi(run.url).get("workers")["workers"]}
+def show_record(record: ProbeRecord) -> None:
+    """Print what a probe found."""
+    out_console().print(f"\nprobed {record.probed}:", soft_wrap=True)
+    for key, value in _facts(record.machine):
+        _say(key, value)
 
 
-def _told(member: Member, live: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
-    """A member as data, without its hashes; `connected` and `paused` are None when no master runs."""
-    told = {key: value for key, value in dataclasses.asdict(member).items() if key not in _SECRETS}
-    told["state"] = member.state(dt.datetime.now(dt.timezone.utc))
-    worker = (live or {}).get(member.name, {})
-    told["connected"] = None if live is None else bool(worker.get("connected_to"))
-    told["paused"] = None if live is None else bool(worker.get("paused"))
-    told["pause_reason"] = worker.get("pause_reason") or ""
-    return told
+def show_mismatches(arch: str, mismatches: Sequence[Mismatch]) -> None:
+    """Print why a machine is refused, as a table; nothing when it is not."""
+    if mismatches:
+        rows = [tuple(printable(text) for text in dataclasses.astuple(one)) for one in mismatches]
+        out_console().print(table(HEADING, rows, title=f"it does not fit arches/{arch}.yaml:"))
+
+
+def _facts(machine: Machine) -> Iterator[tuple[str, Any]]:
+    plain = machine.model_dump(exclude={"static", "dynamic", "cpu", "tools"})
+    yield from plain.items()
+    yield "cpu", "; ".join(machine.cpu[:3])
+    yield "tools", " ".join(machine.tools)
+    yield "static program", _program(machine.static)
+    yield "dynamic program", _program(machine.dynamic)
+
+
+def _program(program: Program) -> str:
+    if program.problem:
+        return f"none: {program.problem}"
+    parts = (
+        f"ELF{program.bits} {program.data}-endian, machine {machine_name(program.machine)}",
+        f"flags {program.flags:#x}",
+        f"loader {program.interpreter}" if program.interpreter else "",
+        "it ran" if program.exit == "0" else f"it ended with {program.exit}" if program.exit else "",
+    )
+    return ", ".join(filter(None, parts))
 
 
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
@@ -83,9 +101,14 @@ def _row(told: dict[str, Any]) -> tuple[str, ...]:
         told["arch"],
         state,
         _text(told["connected"]),
+        told["probe"],
         str(told["jobs"] or "cores"),
         printable(machine) or "-",
     )
+
+
+def _say(key: str, value: Any) -> None:
+    out_console().print(printable(f"{key}: {_text(value)}"), soft_wrap=True)
 
 
 def _text(value: Any) -> str:

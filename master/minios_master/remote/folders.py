@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from minios_master.settings import free_port
 from minios_steps.core.errors import MiniosError
+from minios_steps.core.machine_probe.store import ProbeStore
 
 from .private import kept_secret, write_private
 from .roster import Roster
@@ -42,6 +43,11 @@ class RemoteFolder:
     def roster(self) -> Roster:
         """The remote workers."""
         return Roster(self.path / "workers")
+
+    @property
+    def probes(self) -> ProbeStore:
+        """What was found out about their machines."""
+        return ProbeStore(self.path / "probes")
 
     def inner_key(self) -> bytes:
         """What Buildbot's own passwords of remote workers are made from; they never leave this machine."""

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot.plugins import worker
 
+from .standing import standing_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from minios_steps.core.config.project import Project
+
+    from .folders import RemoteFolder
     from .roster import Member
 
 WORKER_JOBS = "worker_jobs"
@@ -27,6 +32,16 @@ def member_worker(member: Member, inner_key: bytes) -> Any:
     return worker.Worker(member.name, password, max_builds=1, properties={WORKER_JOBS: member.jobs})
 
 
-def working(members: Iterable[Member], arch: str) -> list[Member]:
-    """Those that may work for an arch."""
-    return [member for member in members if member.arch == arch and member.may_work]
+def working(members: Iterable[Member], arch: str, project: Project, folder: RemoteFolder) -> list[Member]:
+    """Those that cells of an arch may be given to: attached, and their machine is one of the arch.
+
+    Raises:
+        MiniosError: the record of a probe is damaged.
+    """
+    return [
+        member
+        for member in members
+        if member.arch == arch
+        and member.may_work
+        and standing_of(member, project, folder).verdict == "passed"
+    ]

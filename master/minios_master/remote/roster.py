@@ -61,6 +61,7 @@ class Member:
         attached: when the invite was exchanged, ISO time; empty before.
         revoked: when it was shut out, ISO time; empty when it was not.
         machine: what the worker said of itself: hearsay.
+        cross_prefix: of its compiler, where that is not `gcc`; asked while the arch has no file.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Member:
     attached: str = ""
     revoked: str = ""
     machine: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    cross_prefix: str = ""
 
     @property
     def may_work(self) -> bool:
@@ -123,7 +125,14 @@ class Roster:
         return self._read(path)
 
     def invite(
-        self, name: str, arch: str, jobs: int, now: dt.datetime, lasts: dt.timedelta
+        self,
+        name: str,
+        arch: str,
+        jobs: int,
+        now: dt.datetime,
+        lasts: dt.timedelta,
+        *,
+        cross_prefix: str = "",
     ) -> tuple[Member, str]:
         """Add a worker that is expected; returns it, and the secret of its invite, which is kept nowhere.
 
@@ -135,6 +144,7 @@ class Roster:
             jobs: `make -j`; 0 takes its cores.
             now: the time.
             lasts: how long the invite is good.
+            cross_prefix: of its cross compiler; empty where `gcc` compiles for the arch.
 
         Raises:
             MiniosError: the name is none, is the master's own, or is in use.
@@ -151,7 +161,8 @@ class Roster:
                     hint=f"choose another --name, or first: minios worker revoke {name}",
                 )
             secret = secrets.token_urlsafe(32)
-            member = Member(name, arch, jobs, _iso(now), _iso(now + lasts), _hash(secret))
+            expires = _iso(now + lasts)
+            member = Member(name, arch, jobs, _iso(now), expires, _hash(secret), cross_prefix=cross_prefix)
             self._write(member)
         return member, secret
 

@@ -75,7 +75,8 @@ FrozenMapping = Annotated[Mapping[K, V], AfterValidator(_frozen), PlainSerialize
 Variant = Literal["static", "dynamic"]
 Backend = Literal["oci", "docker"]
 """What makes images: the master itself, or the Docker engine of the worker that compiled."""
-Role = Literal["required", "optional", "candidate"]
+Role = Literal["required", "optional", "candidate", "retired"]
+"""A retired arch is built no more; its file stays, so that what was released of it can be read."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 

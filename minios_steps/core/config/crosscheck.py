@@ -25,6 +25,8 @@ RESERVED_NAMES = frozenset({"coordinator", "matrix"})
 """What no arch may be called: the master's own builder, scheduler and worker."""
 RESERVED_PREFIX = "local-"
 """How no arch's name may start: the workers inside the master do."""
+PROBE_PREFIX = "probe-"
+"""How no arch's name may start: the builders that probe a worker do."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _arch_names(project: Project, files: Files) -> Iterator[str]:
     for stem, arch in project.arches.items():
         if arch.name != stem:
             yield files.problem(f"arches/{stem}.yaml", ("name",), f"should be {stem!r}, as the file is named")
-        if stem in RESERVED_NAMES or stem.startswith(RESERVED_PREFIX):
+        if stem in RESERVED_NAMES or stem.startswith((RESERVED_PREFIX, PROBE_PREFIX)):
             yield files.problem(f"arches/{stem}.yaml", ("name",), f"{stem!r} is a name of the master's own")
 
 

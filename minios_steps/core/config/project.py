@@ -55,6 +55,11 @@ class Project:
         """An arch's role; one without a role in `minios.yaml` is a candidate."""
         return self.minios.arches.get(arch, "candidate")
 
+    @property
+    def nightly_arches(self) -> tuple[str, ...]:
+        """Every arch that is built: required, optional and candidate ones, but none that is retired."""
+        return tuple(name for name in self.arches if self.role(name) != "retired")
+
     def backend(self, arch: str, asked: str = "") -> Backend:
         """What makes an arch's images: as asked, else as its file says, else as `minios.yaml` does.
 

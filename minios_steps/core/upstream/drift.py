@@ -107,7 +107,7 @@ def compare(
         added=tuple(name for name in added if name not in taken),
         gone=tuple(name for name in gone if name not in renamed),
         renamed=tuple(renamed.items()),
-        stale={name: tuple(_stale(project, name, new, after, renamed)) for name in project.arches},
+        stale={name: tuple(_stale(project, name, new, after, renamed)) for name in project.nightly_arches},
     )
 
 

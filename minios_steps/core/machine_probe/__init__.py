@@ -1,0 +1,1 @@
+"""What a new worker's machine is: asked by a script, read from the bytes it made, and judged."""
