@@ -8,6 +8,7 @@ from typing import Any
 
 _ERRORS = 4096
 
+
 @dataclass(frozen=True)
 class CommandOutput:
     """How a command on the worker ended."""

@@ -61,7 +61,9 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         self._clock = step.master.reactor
         done = super().run(step, conn, builder_name)
         if not done.called:
-            self._cut_after(self._seconds + GRACE_SECONDS, f"did not end its command within {self._seconds:.0f} s")
+            self._cut_after(
+                self._seconds + GRACE_SECONDS, f"did not end its command within {self._seconds:.0f} s"
+            )
         return done.addBoth(self._ended)
 
     def remote_update(self, updates: Any) -> int:
@@ -78,13 +80,13 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         """A protocol that is not used here."""
         self._stop("updates of another protocol")
 
-    async def remoteComplete(self, maybeFailure: Any) -> None:  # noqa: N802, N803
+    async def remoteComplete(self, maybeFailure: Any) -> None:  # noqa: N803
         """The command has ended; what the worker says of a failure becomes a text."""
         await super().remoteComplete(_failure(maybeFailure))
 
     def interrupt(self, why: Any) -> Any:
         """Tell the worker to stop, but do not wait for ever until it does."""
-        if self.active and not (isinstance(why, Failure) and why.check(ConnectionLost)):
+        if self.active and not _is_loss(why):
             self._cut_after(GRACE_SECONDS, f"did not stop its command within {GRACE_SECONDS:.0f} s")
         return super().interrupt(why)
 
@@ -169,6 +171,10 @@ class BoundedShellCommand(remotecommand.RemoteShellCommand, _Bounded):  # type: 
         self.bound(seconds=max_time, max_lines=max_lines + MARGIN)
 
 
+def _is_loss(why: Any) -> bool:
+    return isinstance(getattr(why, "value", None), ConnectionLost)
+
+
 def _updates(updates: Any) -> Iterator[tuple[str, Any]]:
     """The keys and values in what a worker sent: a list of pairs of a mapping and a number."""
     if not isinstance(updates, (list, tuple)):
@@ -189,11 +195,12 @@ def _text(value: Any) -> Any:
 
 def _failure(told: Any) -> Any:
     """Why a command failed: nothing, a text of the worker's, or a failure of the master's own."""
-    if isinstance(told, pb.CopiedFailure):
-        kind, value = (_text(getattr(told, name, "")) for name in ("type", "value"))
-        return f"{kind}: {value}"[:_LONGEST] if isinstance(kind, str) and isinstance(value, str) else "unknown"
-    if isinstance(told, Failure) and told.check(pb.PBConnectionLost, pb.DeadReferenceError):
+    failure: Any = told if isinstance(told, Failure) else None
+    if isinstance(failure, pb.CopiedFailure):
+        kind, value = (_text(getattr(failure, name, "")) for name in ("type", "value"))
+        told = f"{kind}: {value}" if isinstance(kind, str) and isinstance(value, str) else ""
+    elif failure is not None and failure.check(pb.PBConnectionLost, pb.DeadReferenceError):
         return Failure(ConnectionLost())  # type: ignore[no-untyped-call]
-    if told is None or isinstance(told, Failure):
+    elif failure is not None or told is None:
         return told
     return told[:_LONGEST] if told and isinstance(told, str) else "a failure that says nothing"

@@ -26,6 +26,7 @@ from .notices.reporters import notice_reporters
 from .projects import open_project
 from .remote.folders import RemoteFolder
 from .remote.gate import BUILDBOT_PORT, Gate
+from .remote.losses import LossWatch, steadiest
 from .remote.member_workers import member_worker, working
 from .remote.roster import UNATTACHED_SUFFIX
 from .settings import Settings, free_port
@@ -87,6 +88,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
             services.extend(notice_reporters(project, MATRIX))
             remote = project.workers.remote
             services.append(Gate(remote.interface, remote.port, self.settings.remote))
+            services.append(LossWatch())
         util.JanitorConfigurator(
             logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
         ).configure(config_dict)
@@ -128,6 +130,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     factory=arch_factory(project, arch, self.settings, place, lock),
                     properties={"arch": name},
                     tags=[project.role(name)],
+                    nextWorker=steadiest,
                     collapseRequests=False,
                 )
             )

@@ -76,12 +76,13 @@ def _told(member: Member, live: dict[str, dict[str, Any]] | None) -> dict[str, A
 
 
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
-    state = f"{told['state']}, paused" if told["paused"] else told["state"]
+    why = f": {told['pause_reason']}" if told["pause_reason"] else ""
+    state = f"{told['state']}, paused{why}" if told["paused"] else told["state"]
     machine = " ".join(filter(None, (told["machine"].get("uname"), told["machine"].get("python"))))
     return (
         told["name"],
         told["arch"],
-        state,
+        printable(state),
         _text(told["connected"]),
         str(told["jobs"] or "cores"),
         printable(machine) or "-",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.protocol import connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.python import log
 from twisted.spread import pb
@@ -17,7 +18,7 @@ from twisted.spread import pb
 from minios_master.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class WorkerBroker(pb.Broker):
         super().connectionMade()  # type: ignore[no-untyped-call]
         self._watch.start(self._bounds.tick, now=False)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Any = connectionDone) -> None:
         """Tell everybody who waits for an answer."""
         if self._watch.running:
             self._watch.stop()
@@ -114,11 +115,11 @@ class WorkerBroker(pb.Broker):
         _check(obj, self._bounds.depth)
         super().callExpressionReceived(obj)  # type: ignore[no-untyped-call]
 
-    def proto_didNotUnderstand(self, command: Any) -> None:  # noqa: N802
+    def proto_didNotUnderstand(self, command: Any) -> None:
         """A worker understands what a master says."""
         raise pb.ProtocolError(f"it did not understand {str(command)[:40]!r}")
 
-    def proto_message(  # noqa: PLR0913, PLR0917  # Perspective Broker's own
+    def proto_message(
         self,
         requestID: Any,  # noqa: N803
         objectID: Any,  # noqa: N803
@@ -134,7 +135,7 @@ class WorkerBroker(pb.Broker):
             requestID, objectID, message, answerRequired, netArgs, netKw
         )
 
-    def _sendError(self, fail: Any, requestID: Any) -> None:  # noqa: N802, N803
+    def _sendError(self, fail: Any, requestID: Any) -> None:  # noqa: N803
         self._failures += 1
         if self._failures > self._bounds.failures:
             self.cut(f"more than {self._bounds.failures} of its calls failed")
@@ -171,7 +172,7 @@ class WorkerBroker(pb.Broker):
         if attached and now - self._beaten >= bounds.beat:
             self._beaten = now
             worker.conn.remotePrint("ping").addErrback(lambda _failure: None)
-        asked = self.waitingForAnswers or ()
+        asked: Iterable[int] = self.waitingForAnswers or ()
         self._unanswered = {number: self._unanswered.get(number, now) for number in asked}
         waits = now - min(self._unanswered.values(), default=now)
         silent = now - self._heard

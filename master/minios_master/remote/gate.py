@@ -154,7 +154,9 @@ class Gate(BuildbotService):  # type: ignore[misc]
         dispatcher = self.master.pbmanager.dispatchers[BUILDBOT_PORT]
         portal = Portal(dispatcher, [_Known(name)])  # type: ignore[list-item]
         factory = pb.PBServerFactory(portal)  # type: ignore[no-untyped-call]
-        factory.protocol = partial(WorkerBroker, name, self._bounds, partial(self._worker, name), self.reactor)
+        worker = partial(self._worker, name)
+        broker: Any = partial(WorkerBroker, name, self._bounds, worker, self.reactor)
+        factory.protocol = broker
         made = factory.buildProtocol(peer)  # type: ignore[no-untyped-call]
         self._brokers[name] = self._brokers.get(name, 0) + 1
         made.notifyOnDisconnect(partial(self._gone, name))
