@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from minios_steps.core.docker.commands import Commands, Names, build_name, clean_script, environment, owner_of
 from minios_steps.core.docker.engine import BUILDX_COMMAND, VERSION_COMMAND, DockerError, Engine, parse_engine
-from minios_steps.step import CommandOutput, MiniosStep
+from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from minios_steps.command_output import CommandOutput
     from minios_steps.core.platform import Platform
 
 WORKDIR = "build/docker"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildbot.process import remotecommand
@@ -13,8 +11,10 @@ from buildbot.process.buildstep import BuildStep, BuildStepCancelled
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 from twisted.internet import threads
 
+from minios_steps.command_output import CommandOutput, answer_of, plain
 from minios_steps.core.errors import MiniosError
 from minios_steps.transfer import BoundedFileWriter, BoundedStringWriter, FileStreamReader, StringReader
+from minios_steps.worker_command import BoundedCommand, BoundedShellCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,11 @@ T = TypeVar("T")
 
 BLOCK_SIZE = 1 << 19
 """Bytes a transfer moves per round trip; more than Twisted's 640 KiB breaks a remote worker's connection."""
+
+FOLDER_SECONDS = 300
+"""How long making or removing a folder may take, times `timeout_factor`."""
+TRANSFER_SECONDS = 1800
+"""How long one file may take, times `timeout_factor`."""
 
 # Whatever the worker was started with must not reach the compiler: the bytes would differ.
 CLEAN_ENVIRONMENT: Mapping[str, str | None] = {
@@ -37,24 +42,6 @@ CLEAN_ENVIRONMENT: Mapping[str, str | None] = {
         )
     ),
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class CommandOutput:
-    """How a command on the worker ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-    timed_out: bool
-
-    @property
-    def last_line(self) -> str:
-        """Why it failed, for an error message: its time limit, or the last line it printed."""
-        if self.timed_out:
-            return "it ran into its time limit"
-        lines = [line.strip() for line in (self.stdout + "\n" + self.stderr).splitlines() if line.strip()]
-        return lines[-1][:200] if lines else "it printed nothing"
 
 
 class MiniosStep(BuildStep):  # type: ignore[misc]
@@ -184,12 +171,12 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             workdir: relative to the builder's folder on the worker.
         """
         stream = self.logs.get(log) or await self.addLog(log)
-        remote = remotecommand.RemoteShellCommand(
+        remote = BoundedShellCommand(
             workdir=workdir or self.workdir,
             command=list(command) if not isinstance(command, str) else command,
             env={**CLEAN_ENVIRONMENT, **(env or {})},
             timeout=int(timeout * self.timeout_factor),
-            maxTime=int(max_time * self.timeout_factor),
+            max_time=int(max_time * self.timeout_factor),
             max_lines=max_lines,
             sigtermTime=5,
             usePTY=False,
@@ -198,8 +185,8 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             collectStderr=collect,
         )
         remote.useLog(stream, False, "stdio")
-        await self.runCommand(remote)
-        self.raise_if_stopped()
+        words = command.split() if isinstance(command, str) else command
+        await self._run_remote(remote, f"the worker could not run {words[0]!r}")
         return CommandOutput(
             code=remote.rc if remote.rc is not None else -1,
             stdout=remote.stdout if collect else "",
@@ -209,13 +196,15 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
 
     async def remove_folder(self, folder: str) -> None:
         """Remove a folder on the worker, relative to the builder's own."""
-        args = {"dir": folder, "logEnviron": False, "timeout": 300}
-        remote = remotecommand.RemoteCommand("rmdir", args, collectStderr=True)
+        seconds = int(FOLDER_SECONDS * self.timeout_factor)
+        args = {"dir": folder, "logEnviron": False, "timeout": seconds}
+        remote = BoundedCommand("rmdir", args, seconds=seconds)
         await self._run_plain(remote, f"cannot remove {folder!r} on the worker")
 
     async def make_folder(self, folder: str) -> None:
         """Make a folder on the worker, relative to the builder's own."""
-        remote = remotecommand.RemoteCommand("mkdir", {"dir": folder, "logEnviron": False})
+        seconds = int(FOLDER_SECONDS * self.timeout_factor)
+        remote = BoundedCommand("mkdir", {"dir": folder, "logEnviron": False}, seconds=seconds)
         await self._run_plain(remote, f"cannot make the folder {folder!r} on the worker")
 
     async def upload_text(self, path: str, *, limit: int) -> str:
@@ -251,13 +240,13 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             "maxsize": limit + 1,
             "blocksize": BLOCK_SIZE,
         }
-        remote = remotecommand.RemoteCommand("uploadFile", args, collectStderr=True)
+        remote = BoundedCommand("uploadFile", args, seconds=TRANSFER_SECONDS * self.timeout_factor)
         problem = f"the worker could not send {path!r}"
         await self._run_remote(remote, problem)
         if writer.problem:
             raise MiniosError(f"{path!r} from the worker: {writer.problem}")
         if remote.didFail():
-            raise MiniosError(f"{problem}: {_answer(remote)}")
+            raise MiniosError(f"{problem}: {answer_of(remote)}")
         if not writer.closed:
             raise MiniosError(f"{problem}: it said that all is sent, but never ended the file")
 
@@ -270,13 +259,13 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             "blocksize": BLOCK_SIZE,
             "mode": None,
         }
-        remote = remotecommand.RemoteCommand("downloadFile", args, collectStderr=True)
+        remote = BoundedCommand("downloadFile", args, seconds=TRANSFER_SECONDS * self.timeout_factor)
         await self._run_plain(remote, f"the worker could not write {path!r}")
 
     async def _run_plain(self, remote: Any, problem: str) -> None:
         await self._run_remote(remote, problem)
         if remote.didFail():
-            raise MiniosError(f"{problem}: {_answer(remote)}", hint="is its disk full?")
+            raise MiniosError(f"{problem}: {answer_of(remote)}", hint="is its disk full?")
 
     async def _run_remote(self, remote: Any, problem: str) -> None:
         """Run a command that the worker may end with an exception, as it does when its disk is full."""
@@ -287,13 +276,7 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             told = str(error).partition("\n")[0]
             if isinstance(error, remotecommand.RemoteException):  # "NAME OF THE EXCEPTION: what"
                 told = told.partition(": ")[2] or told
-            raise MiniosError(f"{problem}: {told[:200]}", details=str(error)) from error
+            raise MiniosError(f"{problem}: {plain(told)[:200]}", details=str(error)) from error
         self.raise_if_stopped()
-
-
-def _answer(remote: Any) -> str:
-    """What the worker said of a failed command, in one short line; of mkdir it tells the error's number."""
-    if remote.remote_command == "mkdir" and remote.rc:
-        return os.strerror(remote.rc)
-    told = remote.stderr.strip() if getattr(remote, "stderr", "") else ""
-    return " ".join(told.split())[:200] or f"exit {remote.rc}"
+        if remote.problem:
+            raise MiniosError(f"{problem}: it sent {remote.problem}")

@@ -28,8 +28,11 @@ class _BoundedWriter(base.FileWriterImpl):  # type: ignore[misc]
         self.closed = False
 
     def remote_write(self, data: bytes | str) -> None:
-        """Take a block from the worker."""
-        block = data.encode() if isinstance(data, str) else data
+        """Take a block from the worker; what is no block, or comes after the end, spoils the file."""
+        block = data.encode("utf-8", "replace") if isinstance(data, str) else data
+        if self.closed or not isinstance(block, bytes):
+            self.problem = self.problem or "not sent as files are"
+            return
         self.received += len(block)
         if self.received > self.limit:
             self.problem = self.problem or f"larger than the {self.limit:,} bytes allowed"

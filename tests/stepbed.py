@@ -198,9 +198,9 @@ def download(
     return expected.exit(0)
 
 
-def remove_folder(folder: str) -> Any:
+def remove_folder(folder: str, timeout: int = 300) -> Any:
     """A folder the step removes on the worker."""
-    return ExpectRmdir(dir=folder, log_environ=False, timeout=300).exit(0)
+    return ExpectRmdir(dir=folder, log_environ=False, timeout=timeout).exit(0)
 
 
 def make_folder(folder: str) -> Any:

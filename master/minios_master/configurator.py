@@ -26,6 +26,7 @@ from .notices.reporters import notice_reporters
 from .projects import open_project
 from .remote.folders import RemoteFolder
 from .remote.gate import BUILDBOT_PORT, Gate
+from .remote.losses import LossWatch, steadiest
 from .remote.member_workers import member_worker, working
 from .remote.probing import FirstProbe, probe_builder, probe_scheduler
 from .remote.roster import UNATTACHED_SUFFIX
@@ -89,6 +90,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
             remote = project.workers.remote
             services.append(FirstProbe(self.settings.remote))
             services.append(Gate(remote.interface, remote.port, self.settings.remote))
+            services.append(LossWatch())
         util.JanitorConfigurator(
             logHorizon=dt.timedelta(weeks=4), buildDataHorizon=dt.timedelta(weeks=12), hour=4
         ).configure(config_dict)
@@ -135,6 +137,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                     factory=arch_factory(project, arch, self.settings, place, lock),
                     properties={"arch": name},
                     tags=[project.role(name)],
+                    nextWorker=steadiest,
                     collapseRequests=False,
                 )
             )

@@ -16,6 +16,7 @@ from minios_steps.trigger_matrix import matrix_properties
 
 from .identity import holder_of
 from .local_worker_names import LOCAL_PREFIX
+from .lost_build import CellBuild
 from .remote.member_workers import WORKER_JOBS
 from .stoppable_build import StoppableBuild
 
@@ -64,9 +65,9 @@ def _is_dull(results: int, _step: Any) -> bool:
     return bool(results in (SKIPPED, SUCCESS))
 
 
-def _factory(its_steps: list[Any]) -> Any:
+def _factory(its_steps: list[Any], kind: type = StoppableBuild) -> Any:
     factory = util.BuildFactory(its_steps)
-    factory.buildClass = StoppableBuild
+    factory.buildClass = kind
     return factory
 
 
@@ -188,7 +189,8 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 **(fresh if place.registry is None else {"timeout_factor": arch.timeout_factor}),
             ),
             *last,
-        ]
+        ],
+        CellBuild,
     )
 
 

@@ -296,5 +296,5 @@ def test_remote_workers(tmp_path: Path) -> None:
     # The same after each reconfiguration, so that nobody is disturbed.
     again = by_name(configure(config, state)["workers"])
     assert again["sun"].password == workers["sun"].password
-    assert [service.name for service in told["services"]] == ["first-probe", "gate"]
+    assert [service.name for service in told["services"]] == ["first-probe", "gate", "losses"]
     assert [service.name for service in configure(config, state, lifeline=True)["services"]] == ["lifeline"]

@@ -17,8 +17,9 @@ from stepbed import (
 )
 from twisted.internet import error
 
+from minios_steps.command_output import CommandOutput
 from minios_steps.core.errors import MiniosError, SourceError
-from minios_steps.step import CLEAN_ENVIRONMENT, CommandOutput
+from minios_steps.step import CLEAN_ENVIRONMENT
 
 
 class Results(ActingCase):

@@ -42,9 +42,9 @@ class SmokeCase(StepCase):
         script = "gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C root && rm layer.tar*"
         return shell(["sh", "-c", script], workdir=WORKDIR)
 
-    def up_to_unpack(self) -> tuple[Any, ...]:
+    def up_to_unpack(self, timeout: int = 300) -> tuple[Any, ...]:
         return (
-            remove_folder("build/smoke"),
+            remove_folder("build/smoke", timeout),
             make_folder("build/smoke/root"),
             download("layer.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append),
         )
@@ -117,7 +117,7 @@ class Running(SmokeCase):
         self.smoke(check_timeout=Property("seconds"), timeout_factor=2.0)
         self.set_properties(seconds=10)
         self.expect_commands(
-            *(command for command in self.up_to_unpack()),
+            *self.up_to_unpack(600),
             shell(self.unpack().args["command"], workdir=WORKDIR, timeout=600, max_time=7200).exit(0),
             self.up_to_script()[-1],
             self.answering(self.run_script(timeout=80, max_time=7200)).exit(0),

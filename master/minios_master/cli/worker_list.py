@@ -94,12 +94,13 @@ def _program(program: Program) -> str:
 
 
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
-    state = f"{told['state']}, paused" if told["paused"] else told["state"]
+    why = f": {told['pause_reason']}" if told["pause_reason"] else ""
+    state = f"{told['state']}, paused{why}" if told["paused"] else told["state"]
     machine = " ".join(filter(None, (told["machine"].get("uname"), told["machine"].get("python"))))
     return (
         told["name"],
         told["arch"],
-        state,
+        printable(state),
         _text(told["connected"]),
         told["probe"],
         str(told["jobs"] or "cores"),

@@ -21,8 +21,8 @@ class Notice:
     """One message.
 
     Args:
-        event: `first-failure`, `recovery`, `missing-worker`, `worker-back`, `new-release`,
-            `bad-release`, `release-waits` or `release-published`.
+        event: `first-failure`, `recovery`, `missing-worker`, `worker-back`, `worker-paused`,
+            `new-release`, `bad-release`, `release-waits` or `release-published`.
         subject: one line.
         lines: the details, for people.
         data: the same, for programs.
@@ -126,6 +126,13 @@ def worker_connected(told: Told, name: str, when: str) -> Judged:
     left = tuple(other for other in told.missing if other != name)
     notice = Notice("worker-back", f"worker {name} is there again", (), {"worker": name}, when)
     return dataclasses.replace(told, missing=left), [notice]
+
+
+def worker_paused(told: Told, name: str, reason: str, when: str) -> Judged:
+    """A worker gets no more builds, since it was lost in too many."""
+    lines = (reason, f"minios worker resume {name}")
+    data = {"worker": name, "reason": reason}
+    return told, [Notice("worker-paused", f"worker {name} is paused", lines, data, when)]
 
 
 def release_found(told: Told, version: str, comments: str, properties: Mapping[str, Any]) -> Judged:

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from minios_master.notices import events
 from minios_master.notices.missing import MISSING
+from minios_master.remote.losses import PAUSED
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
     wanted_event_keys = (
         ("builds", None, "finished"),
         MISSING,
+        PAUSED,
         ("workers", None, "connected"),
         ("changes", None, "new"),
         BAD_RELEASE,
@@ -76,10 +78,8 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
                 return told, []
             properties = {name: pair[0] for name, pair in message["properties"].items()}
             return events.release_found(told, message["revision"], message["comments"], properties)
-        if key == MISSING:
-            return events.worker_missing(told, message["name"], message["since"])
-        if key[0] == "workers":
-            return events.worker_connected(told, message["name"], str(int(master.reactor.seconds())))
+        if key[0] == "workers" or key in (MISSING, PAUSED):
+            return _worker(told, key, message, str(int(master.reactor.seconds())))
         return await self._build(master, told, message)
 
     async def _build(self, master: Any, told: events.Told, build: Any) -> events.Judged:
@@ -91,6 +91,14 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
         url = f"{master.config.buildbotURL}#/builders/{build['builderid']}/builds/{build['number']}"
         problem = str(said.get("problem") or build["state_string"])
         return events.matrix_ended(told, url, said, problem, lambda arch: self.roles.get(arch, "candidate"))
+
+
+def _worker(told: events.Told, key: Any, message: Any, when: str) -> events.Judged:
+    if key == MISSING:
+        return events.worker_missing(told, message["name"], message["since"])
+    if key == PAUSED:
+        return events.worker_paused(told, message["name"], message["reason"], when)
+    return events.worker_connected(told, message["name"], when)
 
 
 def _report(notices: list[events.Notice]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ port stays on loopback, with passwords that nobody is told.
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from buildbot.util.service import BuildbotService
@@ -25,6 +26,7 @@ from zope.interface import implementer
 from minios_steps.core.errors import MiniosError
 
 from .authority import Authority, load_authority
+from .broker import Bounds, WorkerBroker
 from .folders import LOOPBACK, RemoteFolder
 from .gate_protocol import GateProtocol
 from .roster import RefusedError
@@ -36,6 +38,8 @@ BUILDBOT_PORT = f"tcp:0:interface={LOOPBACK}"
 """Buildbot's own port string, by which it keeps the workers that may come."""
 _STRANGERS = 100
 """How many connections may be there that have not yet said who they are."""
+_CONNECTIONS = 4
+"""How many a worker may have: its own, and some that are not known to be dead yet."""
 
 
 @implementer(ICredentialsChecker)
@@ -61,19 +65,22 @@ class Gate(BuildbotService):  # type: ignore[misc]
         interface: the address to listen at with TLS.
         port: its TLS port; 0 takes the one that is kept in `folder`.
         folder: where the roster and the keys are.
+        bounds: what a worker may do once it is in, and how long it may be silent.
 
     A reconfiguration that changes none of these leaves it alone.
     """
 
     name = "gate"
 
-    def __init__(self, interface: str, port: int, folder: Path) -> None:
-        super().__init__(interface=interface, port=port, folder=folder)
+    def __init__(self, interface: str, port: int, folder: Path, bounds: Bounds | None = None) -> None:
+        super().__init__(interface=interface, port=port, folder=folder, bounds=bounds or Bounds())
         self._strangers: set[GateProtocol] = set()
+        self._brokers: dict[str, int] = {}
         self._listening: list[Any] = []
 
-    def reconfigService(self, interface: str, port: int, folder: Path) -> Any:
+    def reconfigService(self, interface: str, port: int, folder: Path, bounds: Bounds) -> Any:
         """Listen at the configured places; the Deferred fires when that is so."""
+        self._bounds = bounds
         # Buildbot does not await what it gets here, it wants a Deferred.
         return defer.ensureDeferred(self._open(interface, port, RemoteFolder(folder)))
 
@@ -138,13 +145,30 @@ class Gate(BuildbotService):  # type: ignore[misc]
         member = roster.admit(request["name"], request["password"])
         if member.name not in self._users():
             raise RefusedError("the master is not ready for this worker yet", final=False)
+        if self._brokers.get(member.name, 0) >= _CONNECTIONS:
+            raise RefusedError("this worker has too many connections", final=False)
         return {}
 
     def broker(self, name: str, peer: Any) -> pb.Broker:
         """Buildbot's side of a connection of the worker `name`."""
         dispatcher = self.master.pbmanager.dispatchers[BUILDBOT_PORT]
         portal = Portal(dispatcher, [_Known(name)])  # type: ignore[list-item]
-        return pb.PBServerFactory(portal).buildProtocol(peer)  # type: ignore[no-untyped-call,no-any-return]
+        factory = pb.PBServerFactory(portal)  # type: ignore[no-untyped-call]
+        worker = partial(self._worker, name)
+        broker: Any = partial(WorkerBroker, name, self._bounds, worker, self.reactor)
+        factory.protocol = broker
+        made = factory.buildProtocol(peer)  # type: ignore[no-untyped-call]
+        self._brokers[name] = self._brokers.get(name, 0) + 1
+        made.notifyOnDisconnect(partial(self._gone, name))
+        return made  # type: ignore[no-any-return]
+
+    def _worker(self, name: str) -> Any:
+        return self.master.workers.workers.get(name)
+
+    def _gone(self, name: str) -> None:
+        self._brokers[name] -= 1
+        if not self._brokers[name]:
+            del self._brokers[name]
 
     def _users(self) -> Any:
         dispatcher = self.master.pbmanager.dispatchers.get(BUILDBOT_PORT)
