@@ -44,7 +44,7 @@ class Section:
 def read_sections(data: bytes, name: str) -> dict[str, Section]:
     """The sections of an ELF file by their names, in its order.
 
-    The ELF header and the program headers count as sections too; a name that is there twice
+    The ELF header and the program headers count as sections too, the last ones; a name that is there twice
     has its number behind it the second time: `.note (2)`.
 
     Args:
@@ -116,8 +116,6 @@ def _byte(data: bytes, at: int) -> str:
 def _named(data: bytes) -> Iterator[tuple[str, Section]]:
     stream = BytesIO(data)
     elf = ELFFile(stream)
-    yield _HEADER, _part(data, 0, elf["e_ehsize"])
-    yield _SEGMENTS, _part(data, elf["e_phoff"], elf["e_phnum"] * elf["e_phentsize"])
     count = elf["e_shnum"]
     if count > MAX_SECTIONS:
         raise ValueError(f"{count} sections")
@@ -135,6 +133,9 @@ def _named(data: bytes) -> Iterator[tuple[str, Section]]:
             raise ValueError("its sections overlap")
         number = f" ({seen[found]})" if seen[found] > 1 else ""
         yield f"{found}{number}", Section(header["sh_size"], header["sh_addr"], bits)
+    # What these say follows from the sections, so they come last.
+    yield _HEADER, _part(data, 0, elf["e_ehsize"])
+    yield _SEGMENTS, _part(data, elf["e_phoff"], elf["e_phnum"] * elf["e_phentsize"])
 
 
 def _header(elf: ELFFile, stream: BytesIO, index: int) -> Any:

@@ -60,8 +60,10 @@ def _leaders(*trees: Mapping[str, Node]) -> set[str]:
 
 def _node(path: str, one: Node, other: Node) -> Iterator[Difference]:
     """What differs but for the content."""
+    if one.kind != other.kind:
+        yield Difference(path, "kind", one.kind, other.kind)
+        return
     facts = (
-        ("kind", one.kind, other.kind),
         ("mode", f"{one.mode:04o}", f"{other.mode:04o}"),
         ("owner", f"{one.uid}:{one.gid}", f"{other.uid}:{other.gid}"),
         ("mtime", str(one.mtime), str(other.mtime)),
