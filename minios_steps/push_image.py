@@ -11,6 +11,7 @@ from buildbot.process.results import SUCCESS
 from minios_steps.core.candidates import CandidateStore, CellRecord
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci.model import Descriptor
+from minios_steps.core.rebuilt import BuiltImage, keep_built
 from minios_steps.core.staging import Staged, stage_candidate
 from minios_steps.core.tarball import LayerFile
 from minios_steps.registry_step import RegistryStep
@@ -32,7 +33,9 @@ class PushImage(RegistryStep):
 
     With a `registry` it goes on to the arch's staging repository; without one the store is all.
     Idempotent: blobs that are there are not written or sent again. A candidate that was
-    `reused` is in the store already; it is sent where staging does not have it any more.
+    `reused` is in the store already; it is sent where staging does not have it any more. When the
+    store has another image for the same key, the step fails with `non-reproducible`: the candidate
+    stays, and the new image is kept beside it to be compared. Of the backend `docker` the files count.
     Sets the property `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.
     """
 
@@ -79,7 +82,10 @@ class PushImage(RegistryStep):
             size=layer.size + len(config) + len(manifest),
             built=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         )
-        CandidateStore(self.store).put(record, layer=layer, config=config, manifest=manifest)
+        # Of what a Docker engine makes only the files are the same in each build.
+        by_files = self.getProperty("backend", "oci") == "docker"
+        image = BuiltImage(layer, config, manifest)
+        keep_built(CandidateStore(self.store), record, image, by_files=by_files)
         return record
 
     def _stage(self, record: CellRecord, connector: Callable[[], Connection]) -> Staged:

@@ -2,7 +2,8 @@
 
 `ROOT` is an OCI image layout without tags; `ROOT/cells/HEX.json` is the record of the cell
 with that key. A record is written after its blobs, so one that is there can be believed to
-have had them; `find` hashes them again all the same.
+have had them; `find` hashes them again all the same. `ROOT/others/HEX.json` is the record of an image
+that another build from the same inputs gave instead: no candidate, only there to be compared.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from minios_steps.core.oci.layout import Layout
 from minios_steps.core.oci.model import MANIFEST_LIMIT, Descriptor, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from minios_steps.core.tarball import LayerFile
 
 _GRACE = 3600.0
 """Seconds for which `prune` leaves a blob alone: its record may be about to be written."""
+MAX_OTHERS = 16
+"""Images of other builds that are kept for comparison, one for each key; the oldest goes."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class CandidateStore:
         self.root = root
         self.layout = Layout(root)
         self._cells = root / "cells"
+        self._others = root / "others"
 
     def put(self, record: CellRecord, *, layer: LayerFile, config: bytes, manifest: bytes) -> None:
         """Store an image and then its record; what is there already is not written again.
@@ -111,12 +115,37 @@ class CandidateStore:
         Raises:
             ImageError: a blob is missing or damaged, or the disk is full.
         """
-        self.layout.check(record.descriptor)
-        try:
-            make_folder(self._cells)
-        except OSError as error:
-            raise disk_error(self._cells, error) from error
-        write_bytes(self._path(record.key), encode(record.as_json()))
+        self._write(self._cells, record)
+
+    def put_other(self, record: CellRecord, files: Mapping[Digest, Path], raw: Iterable[bytes] = ()) -> None:
+        """Keep the image that another build of a cell gave, beside the candidate, which stays.
+
+        There is one for each key, and `MAX_OTHERS` in all; the blobs of those that go are removed.
+
+        Args:
+            record: of that image, under the candidate's key.
+            files: its blobs, copied; by digest.
+            raw: more of its blobs.
+
+        Raises:
+            ImageError: a blob is missing or damaged, or the disk is full.
+        """
+        for digest, path in files.items():
+            self.layout.put_file(path, digest)
+        for data in raw:
+            self.layout.put_bytes(data)
+        before = {other.descriptor.digest for other in self.others()}
+        self._write(self._others, record)
+        by_age = sorted(self._others.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in by_age[:-MAX_OTHERS]:
+            _unlink(path)
+        if before - {other.descriptor.digest for other in self.others()}:
+            kept = [one.descriptor for one in (*self._records(), *self.others()) if self._is_whole(one)]
+            self.layout.collect(kept, min_age=_GRACE)
+
+    def others(self) -> tuple[CellRecord, ...]:
+        """The records of what `put_other` keeps; damaged ones are skipped."""
+        return tuple(self._records(self._others))
 
     def find(self, key: Digest, on_damage: Callable[[str], None] | None = None) -> CellRecord | None:
         """The cell with a key, when its manifest, config and layer are there and hash to their digests.
@@ -134,6 +163,14 @@ class CandidateStore:
                 on_damage(str(error))
             return None
         return record
+
+    def named(self, text: str) -> tuple[CellRecord, ...]:
+        """The candidates and other images whose digest or key begins with some hexadecimal characters."""
+        return tuple(
+            record
+            for record in (*self._records(), *self.others())
+            if text and (record.descriptor.digest.hex.startswith(text) or record.key.hex.startswith(text))
+        )
 
     def latest(self, arch: str, version: str, variant: str) -> CellRecord | None:
         """The newest record of an arch, version and variant, whatever its key; damaged ones are skipped."""
@@ -182,20 +219,37 @@ class CandidateStore:
             if record:
                 kept.append(record.descriptor)
             else:
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    raise disk_error(path, error) from error
+                _unlink(path)
+        for record in self.others():
+            if record.key.hex in wanted and self._is_whole(record):
+                kept.append(record.descriptor)
+            else:
+                _unlink(self._others / f"{record.key.hex}.json")
         return self.layout.collect(kept, min_age=min_age)
+
+    def _write(self, folder: Path, record: CellRecord) -> None:
+        self.layout.check(record.descriptor)
+        try:
+            make_folder(folder)
+        except OSError as error:
+            raise disk_error(folder, error) from error
+        write_bytes(folder / f"{record.key.hex}.json", encode(record.as_json()))
+
+    def _is_whole(self, record: CellRecord) -> bool:
+        try:
+            self.layout.closure(record.descriptor)
+        except ImageError:
+            return False
+        return True
 
     def _path(self, key: Digest) -> Path:
         return self._cells / f"{key.hex}.json"
 
     def _paths(self) -> list[Path]:
-        return sorted(self._cells.glob("*.json")) if self._cells.is_dir() else []
+        return sorted(self._cells.glob("*.json"))
 
-    def _records(self) -> Iterator[CellRecord]:
-        for path in self._paths():
+    def _records(self, folder: Path | None = None) -> Iterator[CellRecord]:
+        for path in sorted((folder or self._cells).glob("*.json")):
             try:
                 record = self._load(path)
             except ImageError:
@@ -218,3 +272,10 @@ class CandidateStore:
         if record.key.hex != path.stem:
             raise ImageError(f"{path}: is the record of {record.key}")
         return record
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from error

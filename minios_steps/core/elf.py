@@ -55,7 +55,7 @@ _MAX_TAGS = 4096
 _MAX_STRING = 4096
 # What pyelftools is seen to raise on damaged files: its own errors, its parser's, and those
 # of seeking to an absurd offset or decoding an absurd string.
-_PARSE_ERRORS = (ELFError, ConstructError, ValueError, OverflowError, LookupError, TypeError, AttributeError)
+PARSE_ERRORS = (ELFError, ConstructError, ValueError, OverflowError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_elf(source: bytes | Path, name: str = "") -> ElfInfo:
             return _read(stream)
     except OSError as error:
         raise ElfError(f"{label}: cannot be read: {error.strerror}") from error
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         raise ElfError(f"{label}: not an ELF file, or a damaged one", details=str(error)) from error
 
 

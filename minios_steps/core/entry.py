@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ class Entry:
 
     `path` is POSIX, relative to the root, without `.` and `..`; `mode` the permission
     bits; `data` a file's bytes or where they are, nothing for an empty file; `target` what
-    a symbolic link says, or the path of the file a hard link shares; `uid` and `gid` numbers.
+    a symbolic link says, or the path of the file a hard link shares; `uid` and `gid` numbers;
+    `mtime` seconds since 1970, of what was read: the writer of a layer gives all entries one time.
     """
 
     path: str
@@ -30,6 +31,7 @@ class Entry:
     target: str = ""
     uid: int = 0
     gid: int = 0
+    mtime: int = field(default=0, compare=False)
 
 
 def check_path(path: str, error: type[MiniosError]) -> None:

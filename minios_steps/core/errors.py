@@ -56,3 +56,7 @@ class PolicyError(MiniosError):
 
 class TagMovedError(ImageError):
     """Somebody else moved a tag while a release was on its way to it."""
+
+
+class NonReproducibleError(ImageError):
+    """Another build from the same inputs gave other bytes."""

@@ -39,6 +39,7 @@ _REFUSED = {
 _GNU_NAMES = {tarfile.GNUTYPE_LONGNAME: "path", tarfile.GNUTYPE_LONGLINK: "linkpath"}
 _ATTRIBUTES = (b"SCHILY.xattr.", b"LIBARCHIVE.xattr.")
 _MAX_EXTENDED = 64 << 10
+_SECONDS = re.compile(r"-?[0-9]{1,15}")
 _SPECIAL = 0o6000
 _KEPT_MODE = 0o1777
 
@@ -101,6 +102,8 @@ def scan_members(stream: BinaryIO, *, max_bytes: int, max_entries: int, name: st
         target = extended.get("linkpath", info.linkname)
         size = _number(extended, "size", info.size, name)
         owner = _number(extended, "uid", info.uid, name), _number(extended, "gid", info.gid, name)
+        # Times may have a fraction, and nothing is decided by them.
+        time = (extended.get("mtime") or str(info.mtime)).partition(".")[0]
         extended = {}
         kind = _kind(info, path, size, name)
         if kind == "file":
@@ -117,6 +120,7 @@ def scan_members(stream: BinaryIO, *, max_bytes: int, max_entries: int, name: st
             target=_plain(target, name) if kind == "hardlink" else target if kind == "symlink" else "",
             uid=owner[0],
             gid=owner[1],
+            mtime=int(time) if _SECONDS.fullmatch(time) else 0,
         )
         _check_place(entry, kinds, name)
         kinds[path] = kind

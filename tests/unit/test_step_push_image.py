@@ -7,6 +7,8 @@ from typing import Any
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
 from pushbed import SMOKE, PushCase
+from tinyelf import make_elf
+from tinyimage import make_image
 
 from minios_steps.core.candidates import CandidateStore, CellRecord
 from minios_steps.core.digest import Digest
@@ -50,6 +52,26 @@ class Pushing(PushCase):
         await self.run_step()
         assert [path.stat().st_ino for path in blobs] == inodes
         assert len(self.left("store/cells")) == 1
+
+    async def test_other_bytes_than_before(self) -> None:
+        self.push()
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        before = self.store.find(self.key)
+        assert before is not None
+        self._steps.clear()
+        self.push()
+        other = make_image(self.cell, key=str(self.key), program=make_elf(kind=2, flags=1))
+        (self.cell / "config.json").write_bytes(other.config)
+        (self.cell / "manifest.json").write_bytes(other.manifest)
+        self.set_properties(layer=other.layer.as_json(), image=other.descriptor.as_json())
+        shorts = (before.descriptor.digest.short, other.descriptor.digest.short)
+        told = f"non-reproducible: key {self.key.short} gave {shorts[0]} before, and {shorts[1]} now"
+        self.expect_outcome(FAILURE, told)
+        diff = f"minios diff {shorts[0]} {shorts[1]}"
+        self.expect_property("problem", f"{told} (see what differs: {diff})")
+        await self.run_step()
+        assert self.store.find(self.key) == before
 
     async def test_without_a_smoke_test(self) -> None:
         self.push()

@@ -27,6 +27,8 @@ COMMANDS = {
     "down": "serve:down",
     "status": "serve:status",
     "inspect": "inspect:inspect",
+    "diff": "diff:diff",
+    "reproduce": "reproduce:reproduce",
     "drift": "drift:drift",
     "release list": "release_list:list_releases",
     "release show": "release_show:show",

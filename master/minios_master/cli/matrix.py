@@ -82,7 +82,7 @@ def matrix(
         _check_same(running, context, place)
         outcome = _follow(attach(lock, running), choices, console)
     else:
-        outcome = _run(settled(asked, place), project, choices, console)
+        outcome = run_embedded(settled(asked, place), project, choices, console)
     code = exit_code(project, outcome)
     told = {**dataclasses.asdict(outcome), "out": place.target, "exit": code}
     if not as_json:
@@ -110,7 +110,7 @@ def _load(
     return loaded
 
 
-def _run(settings: Settings, project: Project, choices: Choices, console: Console) -> Outcome:
+def run_embedded(settings: Settings, project: Project, choices: Choices, console: Console) -> Outcome:
     """Run on a master that lives as long as this run."""
     master = EmbeddedMaster(settings, project.minios.web)
     try:

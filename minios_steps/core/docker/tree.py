@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import Digest
@@ -22,7 +23,8 @@ class Node:
 
     `kind` is `file`, `dir` or `symlink`; `mode` the permission bits, 0 for a link, whose own
     nobody looks at; `target` what a symbolic link says; `digest` of a file's bytes; `linked`
-    the first of all names that share the file, in order, which is its own when none does.
+    the first of all names that share the file, in order, which is its own when none does; `mtime`
+    seconds since 1970, which every packing may have its own of.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Node:
     target: str = ""
     digest: Digest | None = None
     linked: str = ""
+    mtime: int = field(default=0, compare=False)
 
 
 def read_tree(packed: bytes) -> dict[str, Node]:
@@ -54,7 +57,7 @@ def read_tree(packed: bytes) -> dict[str, Node]:
         found[entry.path] = _node(entry)
     for holder, names in groups.items():
         node = found[holder]
-        shared = Node(node.kind, node.mode, node.uid, node.gid, digest=node.digest, linked=min(names))
+        shared = dataclasses.replace(node, linked=min(names))
         found.update(dict.fromkeys(names, shared))
     return found
 
@@ -97,4 +100,5 @@ def _node(entry: Entry) -> Node:
         entry.gid,
         target=entry.target if link else "",
         digest=digest if entry.kind == "file" else None,
+        mtime=entry.mtime,
     )
