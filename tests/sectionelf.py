@@ -25,9 +25,7 @@ def make_sections(
         held = names if name == ".shstrtab" else data if isinstance(data, bytes) else b""
         size = data if isinstance(data, int) else len(held)
         kind = _STRTAB if name == ".shstrtab" else _NOBITS if isinstance(data, int) else _PROGBITS
-        headers.append(
-            struct.pack("<2L4Q2L2Q", at, kind, 0, address, _HEADER + len(body), size, 0, 0, 1, 0)
-        )
+        headers.append(struct.pack("<2L4Q2L2Q", at, kind, 0, address, _HEADER + len(body), size, 0, 0, 1, 0))
         body += held
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
     header = struct.pack(

@@ -134,9 +134,7 @@ def test_digest_that_only_the_destination_has(
         ("docker://bad host/x", "not"),
     ],
 )
-def test_what_cannot_be_read(
-    bed: Bed, capsys: pytest.CaptureFixture[str], name: str, message: str
-) -> None:
+def test_what_cannot_be_read(bed: Bed, capsys: pytest.CaptureFixture[str], name: str, message: str) -> None:
     assert diff("latest@x86_64", name.format(key=bed.cells["x86_64"].key)) == 2
     shown = capsys.readouterr()
     assert message in shown.err

@@ -82,7 +82,7 @@ CASES = {
     ),
     "role of no kind": (
         changed("minios.yaml", "x86_64: required", "x86_64: needed"),
-        "minios.yaml:8: arches.x86_64: input should be 'required', 'optional' or 'candidate'",
+        "minios.yaml:8: arches.x86_64: input should be 'required', 'optional', 'candidate' or 'retired'",
     ),
     "a union complains once": (
         changed("workers.yaml", "jobs: 2", "arches: all"),

@@ -85,10 +85,7 @@ def told(before: bytes, after: bytes) -> list[str]:
         (changed("bin/busybox", mode=0o700), ["bin/busybox: mode: 0755 -> 0700"]),
         (
             changed("bin/busybox", data=b"\x7fELF broken"),
-            [
-                "bin/busybox: content: 276 bytes, first different at 0x4"
-                " -> 11 bytes, first different at 0x4"
-            ],
+            ["bin/busybox: content: 276 bytes, first different at 0x4 -> 11 bytes, first different at 0x4"],
         ),
         (ENTRIES[:-1], ["lib: only on one side: symlink -> -"]),
         ((*ENTRIES[:3], *ENTRIES[4:]), ["bin/sh: only on one side: file -> -"]),
