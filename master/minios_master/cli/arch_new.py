@@ -102,9 +102,11 @@ def _write(path: Path, text: str) -> None:
         stream.write(text.encode())
     try:
         load_project(path.parents[1])
-    except ConfigError:
+    except ConfigError as error:
         path.unlink()
-        raise
+        raise ConfigError(
+            f"{path} was not written, since with it: {error.what}", details=error.details
+        ) from error
 
 
 def _is_up(context: CliContext) -> bool:
