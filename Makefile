@@ -4,6 +4,8 @@
 ARGS ?=
 BIN := .venv/bin
 TESTS ?= tests/unit tests/integration tests/system
+# A process for each core, up to four; `make test SIDE_BY_SIDE=` has one.
+SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: matrix test test-unit lint bench clean help
@@ -15,11 +17,11 @@ matrix: ## build all configured images and write the multi-arch image layout
 test: ## lint, then every test (installs what they need)
 	@./bootstrap.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest $(TESTS) $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(TESTS) $(ARGS)
 
 test-unit: ## the tests that need no network, daemon or compiler
 	@./bootstrap.sh venv
-	$(BIN)/pytest tests/unit $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit $(ARGS)
 
 lint: ## formatting, style and types
 	@./bootstrap.sh venv

@@ -78,6 +78,7 @@ setup(
             "mypy>=1.15,<3",
             "pytest>=8.3,<10",
             "pytest-timeout>=2.3,<3",
+            "pytest-xdist>=3.6,<4",
             "ruff>=0.11,<1",
             "setuptools>=65",
             "types-PyYAML>=6.0.12",

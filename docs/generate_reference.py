@@ -91,6 +91,7 @@ REASONS = {
     "pyelftools": "reads ELF headers",
     "pytest": "runs the tests",
     "pytest-timeout": "a test that hangs fails",
+    "pytest-xdist": "tests side by side, a process for each core",
     "pynacl": "opens the private keys that cosign makes",
     "pyopenssl": "TLS of the gate that remote workers come in by",
     "pyyaml": "reads the configuration files",

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cachebed import CACHE, filling
 from userland import ROOT, Minios, copy_config, seed_kits
 
 from minios_steps.core.cancel import never
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CACHE = ROOT / ".state" / "test-cache"
-"""Verified tarballs, kept between test runs; content-addressed, so no test can spoil another."""
+ORDER = ("system", "integration", "unit")
+"""The long ones first, so that the processes that share the tests end at about the same time."""
+ENGINE = {"docker_host", "engine", "full_matrix", "binfmt"}
+"""What takes long to have ready, or is of the whole machine: its users are one process's tests."""
 
 
 def pytest_configure() -> None:
@@ -29,14 +32,23 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    # How wide somebody's terminal is.
+    os.environ.pop("COLUMNS", None)
 
 
+def kind(item: pytest.Item) -> str:
+    """The folder that a test is in."""
+    return item.path.relative_to(ROOT / "tests").parts[0]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder, so that `-m unit` is what needs no network."""
+    """Mark tests by folder, so that `-m unit` is what needs no network; those of a file stay together."""
     for item in items:
-        for kind in ("unit", "integration", "system"):
-            if f"/tests/{kind}/" in item.path.as_posix():
-                item.add_marker(kind)
+        item.add_marker(kind(item))
+        shares = ENGINE & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("engine" if shares else item.path.name))
+    items.sort(key=lambda item: ORDER.index(kind(item)))
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +57,15 @@ def tarballs() -> Callable[[str], Path]:
     project = load_project(ROOT / "config")
 
     def get(version: str) -> Path:
-        return fetch(
-            project.version(version),
-            project.sources,
-            cache=SourceCache(CACHE),
-            config_root=project.root,
-            report=print,
-            cancelled=lambda: False,
-        ).path
+        with filling("sources"):
+            return fetch(
+                project.version(version),
+                project.sources,
+                cache=SourceCache(CACHE),
+                config_root=project.root,
+                report=print,
+                cancelled=lambda: False,
+            ).path
 
     return get
 
@@ -60,8 +73,9 @@ def tarballs() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def kits() -> Path:
     """A cache that has the musl of every configured CPU, so that no test fetches it for itself."""
-    for arch in load_project(ROOT / "config").arches.values():
-        obtain_kit(arch, CACHE / "musl", report=print, cancelled=never)
+    with filling("musl"):
+        for arch in load_project(ROOT / "config").arches.values():
+            obtain_kit(arch, CACHE / "musl", report=print, cancelled=never)
     return CACHE / "musl"
 
 

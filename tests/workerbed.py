@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cachebed import CACHE, filling
 from minios_master.bundle.fetch import fetch_wheels
 from minios_master.bundle.lock import choose_lock
 from minios_master.bundle.pack import write_bundle
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 
 RECIPE = ROOT / "workers"
 LOCKS = RECIPE / "bundle"
-WHEELS = ROOT / ".state" / "test-cache" / "wheels"
-"""Verified wheels, kept between test runs by their digests."""
 
 
 def make_bundle(python: str, dest: Path) -> Path:
     """Write the bundle for a version of Python; returns the file."""
     lock = choose_lock(LOCKS, python)
-    write_bundle(lock, fetch_wheels(lock, WHEELS), RECIPE, dest)
+    with filling("wheels"):
+        wheels = fetch_wheels(lock, CACHE / "wheels")
+    write_bundle(lock, wheels, RECIPE, dest)
     return dest
 
 

@@ -7,12 +7,13 @@ from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
 import pytest
+from cachebed import CACHE, filling
 from minios_master.bundle.fetch import fetch_wheels
 from minios_master.bundle.lock import dotted, read_lock
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from workerbed import LOCKS, WHEELS
+from workerbed import LOCKS
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -32,7 +33,9 @@ def test_lock_resolves_for_its_oldest_python(path: Path) -> None:
     lock = read_lock(path)
     python = dotted(lock.oldest)
     environment = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
-    for name, wheel in fetch_wheels(lock, WHEELS).items():
+    with filling("wheels"):
+        wheels = fetch_wheels(lock, CACHE / "wheels")
+    for name, wheel in wheels.items():
         told = metadata(wheel)
         assert canonicalize_name(told["Name"]) == name
         assert told["Version"] == lock.pins[name].version
