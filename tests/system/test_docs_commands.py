@@ -32,6 +32,7 @@ _SIGNATURE = '.layers[0].annotations["dev.cosignproject.cosign/signature"]'
 _ENGINE = "it needs an engine; test_registry_tour.py does the same on one of its own"
 _IMAGE = "127.0.0.1:5000/team/minios:latest"
 _VENDOR = "on another machine, with an invite; test_remote_worker.py does"
+_ATTACHED = "it needs a worker that is attached; test_probe.py has one"
 NOT_RUN = {
     "./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines",
     "minios matrix --registry 127.0.0.1:5000/team/minios": "test_matrix_registry.py has a registry for it",
@@ -50,6 +51,8 @@ NOT_RUN = {
     "skopeo copy docker://registry.example/team/minios:sha256-HEX.sig dir:signed": _SIGNED,
     f"jq -r '{_SIGNATURE}' signed/manifest.json | base64 -d >signature": _SIGNED,
     "openssl dgst -sha256 -verify cosign.pub -signature signature signed/LAYER": _SIGNED,
+    "minios worker probe s390x-1": _ATTACHED,
+    "minios arch new s390x --from-worker s390x-1 --build": _ATTACHED,
     "sh minios-worker-python3.7.run --invite TOKEN": _VENDOR,
     **{
         f"~/minios-worker/minios-worker {command}": _VENDOR
