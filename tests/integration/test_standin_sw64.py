@@ -73,6 +73,10 @@ def test_programs_of_either_number_pass_for_sw64_and_run(
     loader = ["lib/ld-linux.so.2", "--library-path", "lib", "./hello"]
     assert run(standin, [EMULATOR, *loader, "so too"], tmp_path) == "so too\n"
 
+    # It has no option that gcc 7 has not.
+    newer = run(standin, [gcc, "-Oz", "-c", "hello.c"], tmp_path, 1)
+    assert "unrecognized command line option '-Oz'" in newer
+
     # An emulator of SW64 would not run alpha's.
     run(standin, ["alpha-linux-gnu-gcc", "hello.c", "-o", "alpha"], tmp_path)
     assert "not a program or library of SW64" in run(standin, [EMULATOR, "alpha"], tmp_path, 126)

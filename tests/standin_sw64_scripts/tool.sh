@@ -14,6 +14,27 @@ for word; do
     last=$word
 done
 
+# Only what gcc 7 has too (its common.opt, c-family/c.opt), which is what Sunway machines come with: BusyBox's
+# makefiles try an option first and do without one that is refused.
+only_gcc7() {
+    for word; do
+        case $word in
+            -Wl,* | -Wp,* | -Wa,* | -O[0-3s] | -std=gnu99) ;;
+            -Wall | -Wshadow | -Wwrite-strings | -Wundef | -Wstrict-prototypes | -Wold-style-definition) ;;
+            -Wunused | -Wunused-parameter | -Wunused-function | -Wunused-value) ;;
+            -Wmissing-prototypes | -Wmissing-declarations | -Wdeclaration-after-statement) ;;
+            -Wno-format-security | -fno-builtin-strlen | -fno-builtin-printf | -funsigned-char) ;;
+            -finline-limit=* | -fomit-frame-pointer | -ffunction-sections | -fdata-sections) ;;
+            -fno-guess-branch-probability | -fno-unwind-tables | -fno-asynchronous-unwind-tables) ;;
+            -falign-functions=* | -falign-jumps=* | -falign-labels=* | -falign-loops=*) ;;
+            -[Wf]* | -O* | -m* | -std=*)
+                echo "$0: error: unrecognized command line option '$word'" >&2
+                return 1
+                ;;
+        esac
+    done
+}
+
 # What the compiler is asked about itself.
 ask() {
     case $1 in
@@ -37,6 +58,7 @@ ask() {
 case $tool in
     gcc)
         if [ $# -eq 1 ] && ask "$1"; then exit 0; fi
+        only_gcc7 "$@" || exit 1
         "$real" "$@" || exit $?
         to_sw64 "$output"
         ;;

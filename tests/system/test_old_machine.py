@@ -20,6 +20,7 @@ CACHE = ROOT / ".state" / "test-cache" / SUITE
 """The old system, made once: half a minute and 400 MB. Each test has a folder of its own in it."""
 PACKAGES = "python3,gcc,libc6-dev,make,bzip2"
 MEMORY = 40_000_000
+"""Bytes of memory that a worker process may have, also after a build."""
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +97,7 @@ def test_attach_build_uninstall(config_copy: Any, minios: Any, machine: Machine,
         assert done.returncode == 0, done.stdout + done.stderr
         wait_connected(cli, "second")
         out, _ = building.communicate(timeout=300)
+        assert second.resident() < MEMORY
     finally:
         second.tool("uninstall")
     # Progress is in the same stream.

@@ -7,6 +7,8 @@ import os
 import pwd
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -226,3 +228,32 @@ def test_service_needs_root_and_its_init(home: Home, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(service, "_PLACES", {"systemd": ("/no/such/{}.service", 0o644)})
     with pytest.raises(WorkerError, match="is not here"):
         service.install(home, "systemd")
+
+
+def test_modules_are_loaded_when_they_are_used() -> None:
+    """What Twisted imports of HTTP is there for whoever asks, and costs nothing until then."""
+    lines = (
+        "import sys",
+        "from minios_worker.lazy import POSTPONED, postpone",
+        "postpone()",
+        "from http import cookiejar as cookielib",
+        "from asyncio import iscoroutine",
+        "import asyncio, pdb, tarfile",
+        "assert not iscoroutine(7)",
+        "assert not {'urllib.request', 'email', 'bdb', 'asyncio.events'} & set(sys.modules)",
+        "assert asyncio.Event and 'asyncio.events' in sys.modules",
+        "assert cookielib.CookieJar() is not None and 'urllib.request' in sys.modules",
+        "assert tarfile.TarFile and sys.modules['tarfile'].TarFile is tarfile.TarFile",
+        "assert type(sys.modules['tarfile']) is type(sys)",
+        "assert type(sys.modules['pdb']) is not type(sys)",
+        "assert not hasattr(sys.modules['pdb'], '__file__')",
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "\n".join(lines)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workers" / "agent")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

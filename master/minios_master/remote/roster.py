@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 UNATTACHED_SUFFIX = "-unattached"
 """How the names end that stand for a machine that is not there."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+# Of what Buildbot calls an identifier: one worker with another name, and no configuration is read any more.
+_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,49}")
+_RESERVED = frozenset({"change", "debug", "status"})  # by Buildbot, for itself
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32,128}")
 _FACTS = ("uname", "kernel", "python", "cores")
 _MAX_FACT = 64
@@ -251,8 +253,11 @@ class Roster:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise MiniosError(f"{name[:80]!r} is not a name: lower-case letters, digits, . _ - and at most 64")
-    if name == COORDINATOR or name.startswith(LOCAL_PREFIX) or name.endswith(UNATTACHED_SUFFIX):
+        raise MiniosError(
+            f"{name[:80]!r} is not a name: a letter, then letters, digits, _ - and at most 50, all lower-case"
+        )
+    own = {COORDINATOR, *_RESERVED}
+    if name in own or name.startswith(LOCAL_PREFIX) or name.endswith(UNATTACHED_SUFFIX):
         raise MiniosError(f"{name!r} is a name of the master's own")
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from minios_worker.lazy import postpone
 from minios_worker.problem import WorkerError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def run(home: Home) -> int:
         os.environ.pop(name, None)
     os.chdir(str(home.basedir))
     sys.argv = ["twistd", "--nodaemon", "--no_save", "--pidfile=", f"--python={home.tac}"]
+    postpone()
     from twisted.scripts.twistd import run as twistd  # noqa: PLC0415  # a tenth of a second others need not pay
 
     twistd()  # type: ignore[no-untyped-call]
