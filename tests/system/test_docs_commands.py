@@ -31,6 +31,7 @@ _COSIGN = "--key cosign.pub --insecure-ignore-tlog=true"
 _SIGNATURE = '.layers[0].annotations["dev.cosignproject.cosign/signature"]'
 _ENGINE = "it needs an engine; test_registry_tour.py does the same on one of its own"
 _IMAGE = "127.0.0.1:5000/team/minios:latest"
+_TWO_BUILDS = "it needs two builds that differ; test_reproduce.py makes such two"
 _VENDOR = "on another machine, with an invite; test_remote_worker.py does"
 NOT_RUN = {
     "./bootstrap.sh build": "it installs packages; test_bootstrap.py runs it on made-up machines",
