@@ -51,6 +51,7 @@ NOT_RUN = {
     "skopeo copy docker://registry.example/team/minios:sha256-HEX.sig dir:signed": _SIGNED,
     f"jq -r '{_SIGNATURE}' signed/manifest.json | base64 -d >signature": _SIGNED,
     "openssl dgst -sha256 -verify cosign.pub -signature signature signed/LAYER": _SIGNED,
+    "minios diff 2e773840d6db bc4ab25f696b": _TWO_BUILDS,
     "sh minios-worker-python3.7.run --invite TOKEN": _VENDOR,
     **{
         f"~/minios-worker/minios-worker {command}": _VENDOR
