@@ -69,7 +69,11 @@ ENVIRONMENT = (
         "`minios`",
         "the folder of `config.json`, where `docker login` left credentials; else `~/.docker`",
     ),
-    ("TMPDIR", "`minios release copy`", "where a blob is kept on its way from a registry"),
+    (
+        "TMPDIR",
+        "`minios release copy`, `minios reproduce`",
+        "where a blob is kept on its way from a registry; where a release is built again, with 200 MB free",
+    ),
     ("PYTHON", "`make`, `bootstrap.sh`", "the interpreter that `.venv` is made with"),
     ("CI", "`make test`", "anything: a missing tool fails the tests that need it instead of skipping them"),
 )

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic import ValidationError
 
 from minios_steps.core.cellkey import PIPELINE_VERSION
 from minios_steps.core.config.arch import Arch
@@ -53,8 +54,10 @@ def recorded_arch(project: Project, inputs: CellInputs) -> Arch:
     }
     try:
         return Arch.model_validate({**told, **changed})
-    except ValueError as error:
-        raise ConfigError(f"the record of {inputs.arch} is of no arch that can be: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"the record of {inputs.arch} is of no arch: {where}: {first['msg']}") from error
 
 
 def missing_inputs(project: Project, inputs: CellInputs) -> list[str]:

@@ -54,6 +54,7 @@ _CHECKS = (
     SmokeCheck(
         "tar",
         """
+        umask 022
         mkdir in out && printf 'round trip\\n' >in/text && ln -s text in/link || exit 1
         dd if=/dev/zero of=in/zeros bs=1000 count=33 2>/dev/null && chmod 0640 in/text || exit 1
         "$BB" tar -cf file.tar in && "$BB" tar -xf file.tar -C out || exit 1

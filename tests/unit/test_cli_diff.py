@@ -141,6 +141,14 @@ def test_what_cannot_be_read(bed: Bed, capsys: pytest.CaptureFixture[str], name:
     assert shown.out == ""
 
 
+def test_beginning_of_several(bed: Bed, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    records = tuple(bed.cells.values())
+    monkeypatch.setattr(CandidateStore, "named", lambda _store, _text: records)
+    assert diff("latest@x86_64", "deadbeef") == 2
+    told = ", ".join(record.descriptor.digest.short for record in records)
+    assert f"deadbeef could be any of {told}" in capsys.readouterr().err
+
+
 def test_long_lists_are_cut(bed: Bed, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setattr("minios_master.cli.diff.MAX_SHOWN", 2)
     assert diff("latest@x86_64", "latest@sw64") == 1

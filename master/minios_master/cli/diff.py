@@ -9,7 +9,7 @@ import typer
 from minios_master.printable import printable
 from minios_steps.core.diff.images import compare
 
-from .images import IMAGE, IMAGE_HELP, open_named
+from .images import IMAGE_HELP, open_named
 from .output import FAILED, CliContext, out_console, print_json, table
 from .stores import Access, CaOption, JsonOption, PlainHttpOption
 
@@ -28,8 +28,10 @@ _SHORT = 12
 
 def diff(
     ctx: typer.Context,
-    before: Annotated[str, typer.Argument(metavar=IMAGE, help=f"{IMAGE_HELP} `@ARCH` takes one image.")],
-    after: Annotated[str, typer.Argument(metavar=IMAGE, help="Likewise.")],
+    before: Annotated[
+        str, typer.Argument(metavar="A", help=f"{IMAGE_HELP} `@ARCH` behind it takes one image of an index.")
+    ],
+    after: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
     plain_http: PlainHttpOption = False,
     ca: CaOption = None,
     as_json: JsonOption = False,

@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 
     from minios_steps.core.oci.store import ImageStore
 
-IMAGE = "TAG|DIGEST|KEY|LAYOUT[:TAG]|docker://REFERENCE"
-"""How an argument that names an image anywhere is shown."""
 IMAGE_HELP = (
-    "A tag of the configured destination; the digest or cell key of a candidate, or how it begins; an OCI"
-    " layout DIR[:TAG]; or docker://HOST[:PORT]/REPO[:TAG]."
+    "A tag or digest of the configured destination; a candidate's digest or cell key, or how it begins; an"
+    " OCI layout DIR[:TAG]; or docker://HOST[:PORT]/REPO[:TAG]."
 )
+"""What names an image anywhere."""
 
 _HEX = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
 _ARCH = re.compile(r"[a-z0-9][a-z0-9_.-]*(?:/[a-z0-9_.-]+){0,2}")
@@ -152,6 +151,7 @@ def _destination(context: CliContext) -> Iterator[ImageStore]:
     """Where this configuration's releases are."""
     settings = Settings(context.config, context.state)
     project = open_project(settings)
-    place = place_of(project, settings, settings.state.parent)
+    # As `minios matrix` does: from where it is run.
+    place = place_of(project, settings, Path())
     with released_store(place, project, settings) as store:
         yield store

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 def reproduce(
     ctx: typer.Context,
-    reference: Annotated[
-        str, typer.Argument(metavar="TAG|DIGEST|LAYOUT[:TAG]|docker://REFERENCE", help=IMAGE_HELP)
-    ],
+    reference: Annotated[str, typer.Argument(metavar="REF", help=IMAGE_HELP)],
     arch: ArchOption = None,
     jobs: Annotated[int, typer.Option(min=0, help="make -j; 0: as configured.")] = 0,
     plain_http: PlainHttpOption = False,
