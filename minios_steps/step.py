@@ -241,6 +241,7 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             "blocksize": BLOCK_SIZE,
         }
         remote = BoundedCommand("uploadFile", args, seconds=TRANSFER_SECONDS * self.timeout_factor)
+        writer.cut = remote.cut
         problem = f"the worker could not send {path!r}"
         await self._run_remote(remote, problem)
         if writer.problem:

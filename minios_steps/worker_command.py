@@ -21,6 +21,8 @@ MAX_OUTPUT = 8 << 20
 GRACE_SECONDS = 60.0
 """How long after its own time limit, or after it was told to stop, a command may take to end."""
 
+SLACK = 64 << 20
+"""Bytes of output that may come while a command that has too much of it is being stopped."""
 MARGIN = 1000
 """Lines that a worker may send after it has counted to the limit, and its own about the command."""
 
@@ -70,7 +72,7 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         """Take what the worker sends while the command runs; returns the number it wants back."""
         try:
             for key, value in _updates(updates):
-                if self.active and not self.problem and self._accept(key, value):
+                if self.active and self._accept(key, value):
                     super().remote_update([({key: _text(value)}, 0)])
         except LyingWorkerError as error:
             self._stop(str(error))
@@ -96,11 +98,14 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
             if not isinstance(value, (str, bytes)):
                 raise LyingWorkerError(f"{key} that is no text")
             self._left -= len(value)
+            if self._left < -SLACK:
+                self.cut(f"sent {SLACK:,} bytes of output more than allowed")
             self._lines -= _text(value).count("\n")
             if min(self._left, self._lines) < 0:
                 self._stop(self._bound)
-                return False
-            return True
+            return not self.problem
+        if self.problem:
+            return False
         if key == "rc":
             if type(value) is not int or abs(value) >= _LARGEST_CODE:
                 raise LyingWorkerError("an exit code that is none")
@@ -118,11 +123,12 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
     def _cut_after(self, seconds: float, why: str) -> None:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
-        self._limit = self._clock.callLater(seconds, self._cut, why)
+        self._limit = self._clock.callLater(seconds, self.cut, why)
 
-    def _cut(self, why: str) -> None:
-        """The worker does not do what it is told: its connection is of no use."""
-        self._limit = None
+    def cut(self, why: str) -> None:
+        """The worker does not do what it is told: its connection is of no use, and ends."""
+        if not self.active:
+            return
         mind = getattr(self.conn, "mind", None)
         if mind is not None:
             if self.worker is not None:
