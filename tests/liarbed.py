@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -30,8 +31,8 @@ class Short(MiniosConfigurator):
         super().configure(config_dict)
         services = config_dict["services"]
         [place] = [place for place, one in enumerate(services) if one.name == "gate"]
-        remote = self.settings.remote
-        services[place] = Gate("127.0.0.1", 0, remote, bounds=Bounds(beat={beat}, answer={answer}, tick={tick}))
+        bounds = Bounds(beat={beat}, answer={answer}, tick={tick})
+        services[place] = Gate("127.0.0.1", 0, self.settings.remote, bounds=bounds)
 
 
 c = BuildmasterConfig = {{}}
@@ -159,8 +160,6 @@ class Liar:
 
 
 def _secret(invite: str) -> str:
-    import base64  # noqa: PLC0415
-
     body = invite.split(".")[1]
     told = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return str(told["secret"])

@@ -35,14 +35,14 @@ class Link(protocol.Protocol):
     """Says hello to the gate; what follows is Buildbot's."""
 
     def __init__(self, hello: dict[str, str], factory: Any, done: Any) -> None:
-        self.hello, self.factory, self.done = hello, factory, done
+        self.hello, self.buildbot, self.done = hello, factory, done
         self.line, self.inner = b"", None
 
-    def connectionMade(self) -> None:
+    def connectionMade(self) -> None:  # noqa: N802
         assert self.transport
         self.transport.write(json.dumps(self.hello).encode() + b"\n")
 
-    def dataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.inner is not None:
             self.inner.dataReceived(data)
             return
@@ -54,13 +54,13 @@ class Link(protocol.Protocol):
         if not json.loads(answer)["ok"]:
             self.transport.loseConnection()
             return
-        self.inner = self.factory.buildProtocol(None)
+        self.inner = self.buildbot.buildProtocol(None)
         self.inner.makeConnection(self.transport)
         self.done.callback(self.inner)
         if rest:
             self.inner.dataReceived(rest)
 
-    def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
+    def connectionLost(self, reason: Any = protocol.connectionDone) -> None:  # noqa: N802
         if self.inner is not None:
             self.inner.connectionLost(reason)
         elif not self.done.called:
