@@ -82,10 +82,10 @@ class BoundedStringWriter(_BoundedWriter):
         """Store a block in memory."""
         self._blocks.append(block)
 
-    @property
-    def text(self) -> str:
-        """All of it; bytes that are not UTF-8 are replaced."""
-        return b"".join(self._blocks).decode("utf-8", "replace")
+    def take_text(self) -> str:
+        """All of it, which is kept no longer; bytes that are not UTF-8 are replaced."""
+        blocks, self._blocks = self._blocks, []
+        return b"".join(blocks).decode("utf-8", "replace")
 
 
 class BoundedFileWriter(_BoundedWriter):

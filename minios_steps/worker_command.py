@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.spread import pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_OUTPUT = 8 << 20
 """Bytes of output that one command may have; the wordiest compile has one million."""
@@ -41,6 +41,9 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
     `problem` says what was wrong with what the worker sent; empty when nothing was.
     """
 
+    stdout: str
+    stderr: str
+    logs: dict[str, Any]
     problem = ""
     _limit: Any = None
 
@@ -92,6 +95,12 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
             self._cut_after(GRACE_SECONDS, f"did not stop its command within {GRACE_SECONDS:.0f} s")
         return super().interrupt(why)
 
+    def take_output(self) -> tuple[str, str]:
+        """What was collected of stdout and stderr; it is kept no longer."""
+        taken = self.stdout, self.stderr
+        self.stdout = self.stderr = ""
+        return taken
+
     def _accept(self, key: str, value: Any) -> bool:
         """Whether Buildbot is to see an update; raises `LyingWorkerError` where it cannot be one."""
         if key in _STREAMS:
@@ -121,9 +130,12 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         self.interrupt(problem)
 
     def _cut_after(self, seconds: float, why: str) -> None:
+        self._after(seconds, self.cut, why)
+
+    def _after(self, seconds: float, function: Callable[[str], None], why: str) -> None:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
-        self._limit = self._clock.callLater(seconds, self.cut, why)
+        self._limit = self._clock.callLater(seconds, function, why)
 
     def cut(self, why: str) -> None:
         """The worker does not do what it is told: its connection is of no use, and ends."""
@@ -134,8 +146,9 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
             if self.worker is not None:
                 self.worker.lost_because = why
             mind.broker.transport.abortConnection()
-        # Also where the end of a connection is told to nobody.
-        self._clock.callLater(1, self._give_up, why)
+        if self.active:
+            # The end of a connection may be told to nobody.
+            self._after(1, self._give_up, why)
 
     def _give_up(self, why: str) -> None:
         if self.active:
@@ -145,6 +158,11 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
     def _ended(self, result: Any) -> Any:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
+        # A worker may hold on to the command for as long as it is connected; not to the whole build.
+        self.step = None
+        self.logs = {}
+        self.updates.clear()
+        self._line_boundary_finders.clear()
         return result
 
 

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from minios_steps.command_output import CommandOutput
 from minios_steps.core.errors import MiniosError
+from minios_steps.transfer import SLACK
 from minios_steps.worker_command import GRACE_SECONDS, MAX_OUTPUT
 
 if TYPE_CHECKING:
@@ -200,6 +201,27 @@ class Single(ActingCase):
         self.expect_outcome(FAILURE, TOO_MUCH)
         await self.run_step()
         assert len(self.log_text("stdio")) < MAX_OUTPUT + 200_000
+
+    async def test_a_file_of_ten_gigabytes(self) -> None:
+        """It is cut off long before, and nothing of it stays."""
+        block, sent = bytes(1 << 19), []
+
+        def play(command: Any) -> None:
+            while command.active and len(sent) < 20_000:
+                sent.append(command.args["writer"].remote_write(block))
+
+        async def act(step: Any) -> None:
+            step.remote = Playing(play)
+            step.worker.lost_because = ""
+            with pytest.raises(ConnectionLost):
+                await step.upload_file("some", self.folder / "got", limit=LIMIT)
+            assert step.worker.lost_because == "sent 4,194,304 bytes of a file more than allowed"
+
+        self.acting(act)
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        assert len(sent) * len(block) <= LIMIT + SLACK + len(block)
+        assert self.left("") == []
 
     def test_endless_lines(self) -> Any:
         self.sending(*[[[{"stderr": "\n" * 1000}, 0]]] * 2)
