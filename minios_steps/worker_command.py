@@ -87,7 +87,17 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
 
     async def remoteComplete(self, maybeFailure: Any) -> None:  # noqa: N803
         """The command has ended; what the worker says of a failure becomes a text."""
+        await self._end_lines()
         await super().remoteComplete(_failure(maybeFailure))
+
+    async def _end_lines(self) -> None:
+        """Log what has come without the end of its line; Buildbot's own way of it breaks the log."""
+        for key, finder in list(self._line_boundary_finders.items()):
+            line, finder.partialLine = finder.partialLine, None
+            if line:
+                await self.remoteUpdate(key, f"{line}\n", False)
+                if key in ("stdout", "stderr"):
+                    setattr(self, key, getattr(self, key).removesuffix("\n"))
 
     def interrupt(self, why: Any) -> Any:
         """Tell the worker to stop, but do not wait for ever until it does."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from buildbot.process.results import FAILURE, SUCCESS
+from buildbot.test.fake.logfile import FakeLogFile
 from hostilebed import HANG_UP, Liar, resident, seeded
 from stepbed import ActingCase
 from twisted.internet import defer
@@ -233,6 +234,30 @@ class Single(ActingCase):
         self.expect_outcome(
             FAILURE, "cannot make the folder 'x' on the worker: it sent an exit code that is none"
         )
+        return self.run_step()
+
+    def test_a_line_without_an_end(self) -> Any:
+        """Buildbot's log takes whole lines only; one that is long is cut by Buildbot itself."""
+        for name in ("add_stdout_lines", "add_stderr_lines"):
+            real = getattr(FakeLogFile, name)
+
+            def strict(log: Any, text: str, real: Any = real) -> Any:
+                assert text.endswith("\n")
+                return real(log, text)
+
+            self.patch(FakeLogFile, name, strict)
+
+        def play(command: Any) -> None:
+            command.remote_update([[{"stdout": "a\nb", "stderr": "c" * 10_000, "rc": 0}, 0]])
+            command.remote_complete(None)
+
+        async def act(step: Any) -> None:
+            step.remote = Playing(play)
+            output = await step.command(["cat"], collect=True)
+            assert (output.stdout, output.stderr) == ("a\nb", "c" * 10_000)
+
+        self.acting(act)
+        self.expect_outcome(SUCCESS)
         return self.run_step()
 
     def test_bytes_that_are_no_text(self) -> Any:
