@@ -187,10 +187,11 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
         remote.useLog(stream, False, "stdio")
         words = command.split() if isinstance(command, str) else command
         await self._run_remote(remote, f"the worker could not run {words[0]!r}")
+        stdout, stderr = remote.take_output()
         return CommandOutput(
             code=remote.rc if remote.rc is not None else -1,
-            stdout=remote.stdout if collect else "",
-            stderr=remote.stderr if collect else "",
+            stdout=stdout,
+            stderr=stderr,
             timed_out=remote.remote_failure_reason in ("timeout", "timeout_without_output"),
         )
 
@@ -211,7 +212,7 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
         """Read a text file of the worker; raises `MiniosError` when it is missing or over `limit` bytes."""
         writer = BoundedStringWriter(limit)
         await self._upload(path, writer, limit)
-        return writer.text
+        return writer.take_text()
 
     async def upload_file(self, path: str, destination: Path, *, limit: int) -> None:
         """Copy a file from the worker; nothing is left at `destination` when it fails."""
@@ -241,6 +242,7 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
             "blocksize": BLOCK_SIZE,
         }
         remote = BoundedCommand("uploadFile", args, seconds=TRANSFER_SECONDS * self.timeout_factor)
+        writer.cut = remote.cut
         problem = f"the worker could not send {path!r}"
         await self._run_remote(remote, problem)
         if writer.problem:

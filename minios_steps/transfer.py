@@ -11,14 +11,25 @@ import tempfile
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from buildbot.process.remotetransfer import FileReader
 from buildbot.worker.protocols import base
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLACK = 4 << 20
+"""Bytes over the limit until the sender is cut off; one that keeps to what it was told sends one."""
+
 
 class _BoundedWriter(base.FileWriterImpl):  # type: ignore[misc]
-    """Counts what arrives; over the limit nothing more is kept and `problem` says why."""
+    """Counts what arrives; over the limit nothing more is kept and `problem` says why.
+
+    `cut` is called with a reason when it goes on and on; the step sets it.
+    """
+
+    cut: Callable[[str], None] | None = None
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -36,6 +47,8 @@ class _BoundedWriter(base.FileWriterImpl):  # type: ignore[misc]
         self.received += len(block)
         if self.received > self.limit:
             self.problem = self.problem or f"larger than the {self.limit:,} bytes allowed"
+        if self.received > self.limit + SLACK and self.cut is not None:
+            self.cut(f"sent {SLACK:,} bytes of a file more than allowed")
         if self.problem:
             return
         try:
@@ -69,10 +82,10 @@ class BoundedStringWriter(_BoundedWriter):
         """Store a block in memory."""
         self._blocks.append(block)
 
-    @property
-    def text(self) -> str:
-        """All of it; bytes that are not UTF-8 are replaced."""
-        return b"".join(self._blocks).decode("utf-8", "replace")
+    def take_text(self) -> str:
+        """All of it, which is kept no longer; bytes that are not UTF-8 are replaced."""
+        blocks, self._blocks = self._blocks, []
+        return b"".join(blocks).decode("utf-8", "replace")
 
 
 class BoundedFileWriter(_BoundedWriter):

@@ -14,13 +14,15 @@ from twisted.python.failure import Failure
 from twisted.spread import pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_OUTPUT = 8 << 20
 """Bytes of output that one command may have; the wordiest compile has one million."""
 GRACE_SECONDS = 60.0
 """How long after its own time limit, or after it was told to stop, a command may take to end."""
 
+SLACK = 64 << 20
+"""Bytes of output that may come while a command that has too much of it is being stopped."""
 MARGIN = 1000
 """Lines that a worker may send after it has counted to the limit, and its own about the command."""
 
@@ -39,6 +41,9 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
     `problem` says what was wrong with what the worker sent; empty when nothing was.
     """
 
+    stdout: str
+    stderr: str
+    logs: dict[str, Any]
     problem = ""
     _limit: Any = None
 
@@ -70,7 +75,7 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         """Take what the worker sends while the command runs; returns the number it wants back."""
         try:
             for key, value in _updates(updates):
-                if self.active and not self.problem and self._accept(key, value):
+                if self.active and self._accept(key, value):
                     super().remote_update([({key: _text(value)}, 0)])
         except LyingWorkerError as error:
             self._stop(str(error))
@@ -82,7 +87,17 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
 
     async def remoteComplete(self, maybeFailure: Any) -> None:  # noqa: N803
         """The command has ended; what the worker says of a failure becomes a text."""
+        await self._end_lines()
         await super().remoteComplete(_failure(maybeFailure))
+
+    async def _end_lines(self) -> None:
+        """Log what has come without the end of its line; Buildbot's own way of it breaks the log."""
+        for key, finder in list(self._line_boundary_finders.items()):
+            line, finder.partialLine = finder.partialLine, None
+            if line:
+                await self.remoteUpdate(key, f"{line}\n", False)
+                if key in ("stdout", "stderr"):
+                    setattr(self, key, getattr(self, key).removesuffix("\n"))
 
     def interrupt(self, why: Any) -> Any:
         """Tell the worker to stop, but do not wait for ever until it does."""
@@ -90,17 +105,26 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
             self._cut_after(GRACE_SECONDS, f"did not stop its command within {GRACE_SECONDS:.0f} s")
         return super().interrupt(why)
 
+    def take_output(self) -> tuple[str, str]:
+        """What was collected of stdout and stderr; it is kept no longer."""
+        taken = self.stdout, self.stderr
+        self.stdout = self.stderr = ""
+        return taken
+
     def _accept(self, key: str, value: Any) -> bool:
         """Whether Buildbot is to see an update; raises `LyingWorkerError` where it cannot be one."""
         if key in _STREAMS:
             if not isinstance(value, (str, bytes)):
                 raise LyingWorkerError(f"{key} that is no text")
             self._left -= len(value)
+            if self._left < -SLACK:
+                self.cut(f"sent {SLACK:,} bytes of output more than allowed")
             self._lines -= _text(value).count("\n")
             if min(self._left, self._lines) < 0:
                 self._stop(self._bound)
-                return False
-            return True
+            return not self.problem
+        if self.problem:
+            return False
         if key == "rc":
             if type(value) is not int or abs(value) >= _LARGEST_CODE:
                 raise LyingWorkerError("an exit code that is none")
@@ -116,20 +140,25 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         self.interrupt(problem)
 
     def _cut_after(self, seconds: float, why: str) -> None:
+        self._after(seconds, self.cut, why)
+
+    def _after(self, seconds: float, function: Callable[[str], None], why: str) -> None:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
-        self._limit = self._clock.callLater(seconds, self._cut, why)
+        self._limit = self._clock.callLater(seconds, function, why)
 
-    def _cut(self, why: str) -> None:
-        """The worker does not do what it is told: its connection is of no use."""
-        self._limit = None
+    def cut(self, why: str) -> None:
+        """The worker does not do what it is told: its connection is of no use, and ends."""
+        if not self.active:
+            return
         mind = getattr(self.conn, "mind", None)
         if mind is not None:
             if self.worker is not None:
                 self.worker.lost_because = why
             mind.broker.transport.abortConnection()
-        # Also where the end of a connection is told to nobody.
-        self._clock.callLater(1, self._give_up, why)
+        if self.active:
+            # The end of a connection may be told to nobody.
+            self._after(1, self._give_up, why)
 
     def _give_up(self, why: str) -> None:
         if self.active:
@@ -139,6 +168,11 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
     def _ended(self, result: Any) -> Any:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
+        # A worker may hold on to the command for as long as it is connected; not to the whole build.
+        self.step = None
+        self.logs = {}
+        self.updates.clear()
+        self._line_boundary_finders.clear()
         return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,8 @@ def update(dice: Random) -> Any:
     if dice.random() < 0.1:
         key = wrong(dice)
     try:
-        return [[{key: value}, 0]] * dice.choice((1, 1, 1, 3, 0))
+        # Not the same one thrice: that would be another lie.
+        return [[{key: copy.deepcopy(value)}, 0] for _ in range(dice.choice((1, 1, 1, 3, 0)))]
     except TypeError:
         return wrong(dice)
 
@@ -60,11 +62,13 @@ class Liar:
     Args:
         dice: seeded.
         tell: calls a method of the master's: `command`, `writer` or `reader`, its name, arguments.
+        flood: bytes of output that are too much for one command.
     """
 
-    def __init__(self, dice: Random, tell: Callable[..., None]) -> None:
+    def __init__(self, dice: Random, tell: Callable[..., None], flood: int = 2 * MAX_OUTPUT) -> None:
         self.dice = dice
         self.tell = tell
+        self.flood = flood
 
     def play(self) -> str:
         """Say anything; returns how it ended: `ENDED`, `HANG_UP` or `NEVER`."""
@@ -107,7 +111,7 @@ class Liar:
     def _flood(self) -> None:
         """As much output as one command must not have; rare, as it takes its time."""
         if self.dice.random() < 0.05:
-            for _ in range(2 * MAX_OUTPUT // len(_BIG)):
+            for _ in range(self.flood // len(_BIG)):
                 self.tell("command", "update", [[{"stdout": _BIG}, 0]])
 
 

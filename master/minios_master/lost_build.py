@@ -50,7 +50,10 @@ class CellBuild(StoppableBuild):
         if lost and self._unwanted:
             # A connection that broke meanwhile must not bring it back.
             lost, self.results, results = False, CANCELLED, CANCELLED
-        elif lost and not self.master.botmaster.shuttingDown:
+        elif lost and self.master.botmaster.shuttingDown:
+            # The master goes, not the worker.
+            lost = False
+        elif lost:
             try:
                 problem = yield defer.ensureDeferred(self._judge())
             except Exception as error:  # noqa: BLE001  # the parent never throws

@@ -147,7 +147,7 @@ def test_pause_and_resume(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("resume", "x86_64-1")[0] == "x86_64-1 gets builds again\n"
     assert Api.told == ("workers/7", "unpause", {})
     assert "has not attached yet" in cli("pause", "x86_64-2", code=2)[1]
-    assert "invited, paused" in cli("list")[0]
+    assert "invited, paused: dust" in " ".join(cli("list")[0].split())
     assert "pause_reason: dust" in cli("show", "x86_64-1")[0]
 
 

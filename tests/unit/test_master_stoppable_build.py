@@ -1,41 +1,16 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
+from buildbed import Ends, made_request
 from buildbot.process.build import Build
 from buildbot.process.factory import BuildFactory
-from buildbot.process.properties import Properties
 from buildbot.process.results import CANCELLED, SKIPPED
 from buildbot.test.fake import fakemaster
 from buildbot.test.reactor import TestReactorMixin
 from minios_master.stoppable_build import StoppableBuild
 from twisted.internet import defer
 from twisted.trial import unittest
-
-BRID = 7
-
-
-class Ends:
-    """A builder and its worker, which are told when a build has finished."""
-
-    def __init__(self, master: Any) -> None:
-        self.name = "x86_64"
-        self.master = master
-        self.config_version = 1
-        self.ended: list[int] = []
-        self.config = SimpleNamespace(do_build_if=lambda _build: True, env={})
-        self.botmaster = master.botmaster
-        self.worker = SimpleNamespace(
-            workername="local-x86_64", workerid=3, info=Properties(), resetQuarantine=lambda: None
-        )
-
-    def getBuilderId(self) -> Any:  # noqa: N802
-        return defer.succeed(77)
-
-    def buildFinished(self, build: Any = None, _workerforbuilder: Any = None) -> None:  # noqa: N802
-        if build is not None:
-            self.ended.append(build.results)
 
 
 class Cancelled(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
@@ -49,13 +24,7 @@ class Cancelled(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
     def start(self, kind: type[Build], reason: Any) -> tuple[Any, Ends]:
         self.master.botmaster.remove_in_progress_buildrequest = lambda _brid: reason
         builder = Ends(self.master)
-        request = SimpleNamespace(
-            id=BRID,
-            properties=Properties(),
-            mergeSourceStampsWith=lambda _others: [],
-            mergeReasons=lambda _others: "",
-        )
-        build = kind([request], builder)
+        build = kind([made_request()], builder)
         build.setStepFactories(BuildFactory().steps)
         return build, builder
 

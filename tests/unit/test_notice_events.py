@@ -97,6 +97,15 @@ def test_several_cells_of_an_arch_without_a_worker_are_one_event() -> None:
     assert somebody.build(*(cell("x86_64", variant=v) for v in ("static", "dynamic"))) == ["worker-back"]
 
 
+def test_worker_that_was_paused() -> None:
+    somebody = Listener()
+    for when in ("1", "2"):
+        [notice] = somebody.take(events.worker_paused(somebody.told, "one", "lost 3 builds in a row", when))
+        assert (notice.event, notice.subject) == ("worker-paused", "worker one is paused")
+        assert notice.lines == ("lost 3 builds in a row", "minios worker resume one")
+        assert notice.data == {"worker": "one", "reason": "lost 3 builds in a row"}
+
+
 def test_worker_that_stays_away() -> None:
     somebody = Listener()
     assert somebody.take(events.worker_connected(somebody.told, "one", "1")) == []

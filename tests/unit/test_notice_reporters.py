@@ -13,6 +13,7 @@ from minios_master.notices.generator import NoticeGenerator
 from minios_master.notices.missing import MISSING, MISSING_SECONDS, MissingWatch
 from minios_master.notices.reporters import notice_reporters
 from minios_master.notices.webhook import SignedWebhook
+from minios_master.remote.losses import PAUSED
 from noticebed import SECRET, Hook, serving
 from stepbed import make_tables
 from twisted.internet import defer
@@ -114,13 +115,13 @@ class TestGenerator(ReporterCase):
 
     async def test_workers(self) -> None:
         generator = self.generator()
-        worker = {"name": "one", "since": "Monday"}
+        worker = {"name": "one", "since": "Monday", "reason": "it hung"}
         connected = ("workers", "1", "connected")
         found = []
-        for event in (connected, MISSING, MISSING, connected):
+        for event in (connected, MISSING, MISSING, connected, PAUSED):
             report = await generator.generate(self.master, None, event, worker)
             found.append([notice.event for notice in report["notices"]] if report else [])
-        assert found == [[], ["missing-worker"], [], ["worker-back"]]
+        assert found == [[], ["missing-worker"], [], ["worker-back"], ["worker-paused"]]
 
     def test_equal_ones_need_no_reconfiguration(self) -> None:
         assert self.generator() == self.generator()

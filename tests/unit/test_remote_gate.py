@@ -2,16 +2,25 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from minios_master.remote.broker import Bounds
+from minios_master.remote.gate import BUILDBOT_PORT
+from minios_master.remote.gate import Gate as RealGate
 from minios_master.remote.gate_protocol import CLOSING_SECONDS, LONGEST, SECONDS, GateProtocol
 from minios_master.remote.roster import RefusedError
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from minios_steps.core.errors import MiniosError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ATTACH = {"do": "attach", "name": "s390x-1", "password": "p"}
 
@@ -97,6 +106,38 @@ def test_a_worker_is_handed_to_buildbot() -> None:
     assert transport.disconnected
     made.connectionLost()
     assert gate.inner.lost == 1
+
+
+def test_a_worker_cannot_fill_the_master_with_connections(tmp_path: Path) -> None:
+    gate = RealGate("127.0.0.1", 0, tmp_path)
+    clock = Clock()
+    known = SimpleNamespace(users={"s390x-1": ("", None)})
+    gate.parent = SimpleNamespace(  # type: ignore[assignment]
+        master=SimpleNamespace(
+            reactor=clock,
+            pbmanager=SimpleNamespace(dispatchers={BUILDBOT_PORT: known}),
+            workers=SimpleNamespace(workers={}),
+        )
+    )
+    gate._bounds = Bounds()
+    gate._folder = SimpleNamespace(roster=SimpleNamespace(admit=lambda name, _: SimpleNamespace(name=name)))
+    lines = [connect(gate) for _ in range(6)]
+    for made, _ in lines:
+        made.dataReceived(json.dumps(ATTACH).encode() + b"\n")
+    answers = [said(transport) for _, transport in lines]
+    assert [answer["ok"] for answer in answers] == [True] * 4 + [False] * 2
+    assert answers[5] == {"ok": False, "why": "this worker has too many connections", "final": False}
+    # None of them says anything more, so all end, and there is room again.
+    for _ in range(20):
+        clock.advance(5)
+    assert all(transport.disconnected for _, transport in lines)
+    for made, _ in lines:
+        made.connectionLost(Failure(ConnectionAborted()))
+    made, transport = connect(gate)
+    made.dataReceived(json.dumps(ATTACH).encode() + b"\n")
+    assert said(transport)["ok"]
+    made.connectionLost(Failure(ConnectionAborted()))
+    assert not clock.getDelayedCalls()
 
 
 def test_other_questions_end_with_their_answer() -> None:

@@ -75,6 +75,18 @@ class Results(ActingCase):
         await self.run_step()
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
 
+    def test_worker_cannot_start_a_command(self) -> Any:
+        """As when its disk is full: the one line that tells, and no crash of the step."""
+
+        async def act(step: Any) -> None:
+            await step.command(["true"])
+
+        self.acting(act)
+        self.expect_commands(disk_full(shell(["true"])))
+        told = "the worker could not run 'true': [Errno 28] No space left on device"
+        self.expect_outcome(FAILURE, told)
+        return self.run_step()
+
     def test_lost_worker(self) -> Any:
         async def act(step: Any) -> None:
             await step.command(["true"])

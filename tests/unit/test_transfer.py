@@ -42,12 +42,12 @@ class TestText:
         assert not writer.closed
         writer.remote_close()
         assert writer.closed
-        assert (writer.text, writer.problem, writer.received) == ("ä ö", "", 5)
+        assert (writer.take_text(), writer.problem, writer.received) == ("ä ö", "", 5)
 
     def test_not_utf8(self) -> None:
         writer = BoundedStringWriter(8)
         writer.remote_write(b"a\xff\x80b")
-        assert writer.text == "a\ufffd\ufffdb"
+        assert writer.take_text() == "a\ufffd\ufffdb"
 
     def test_full_to_the_brim(self) -> None:
         writer = BoundedStringWriter(4)
@@ -59,7 +59,7 @@ class TestText:
         writer = BoundedStringWriter(4)
         for _ in range(1000):
             writer.remote_write(b"123")
-        assert writer.text == "123"
+        assert writer.take_text() == "123"
         assert writer.problem == "larger than the 4 bytes allowed"
         assert writer.received == 3000
 

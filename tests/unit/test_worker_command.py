@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from buildbot.process.results import FAILURE, SUCCESS
+from buildbot.test.fake.logfile import FakeLogFile
 from hostilebed import HANG_UP, Liar, resident, seeded
 from stepbed import ActingCase
 from twisted.internet import defer
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 
 from minios_steps.command_output import CommandOutput
 from minios_steps.core.errors import MiniosError
+from minios_steps.transfer import SLACK
 from minios_steps.worker_command import GRACE_SECONDS, MAX_OUTPUT
 
 if TYPE_CHECKING:
@@ -201,6 +203,27 @@ class Single(ActingCase):
         await self.run_step()
         assert len(self.log_text("stdio")) < MAX_OUTPUT + 200_000
 
+    async def test_a_file_of_ten_gigabytes(self) -> None:
+        """It is cut off long before, and nothing of it stays."""
+        block, sent = bytes(1 << 19), []
+
+        def play(command: Any) -> None:
+            while command.active and len(sent) < 20_000:
+                sent.append(command.args["writer"].remote_write(block))
+
+        async def act(step: Any) -> None:
+            step.remote = Playing(play)
+            step.worker.lost_because = ""
+            with pytest.raises(ConnectionLost):
+                await step.upload_file("some", self.folder / "got", limit=LIMIT)
+            assert step.worker.lost_because == "sent 4,194,304 bytes of a file more than allowed"
+
+        self.acting(act)
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        assert len(sent) * len(block) <= LIMIT + SLACK + len(block)
+        assert self.left("") == []
+
     def test_endless_lines(self) -> Any:
         self.sending(*[[[{"stderr": "\n" * 1000}, 0]]] * 2)
         self.expect_outcome(FAILURE, TOO_MUCH)
@@ -211,6 +234,30 @@ class Single(ActingCase):
         self.expect_outcome(
             FAILURE, "cannot make the folder 'x' on the worker: it sent an exit code that is none"
         )
+        return self.run_step()
+
+    def test_a_line_without_an_end(self) -> Any:
+        """Buildbot's log takes whole lines only; one that is long is cut by Buildbot itself."""
+        for name in ("add_stdout_lines", "add_stderr_lines"):
+            real = getattr(FakeLogFile, name)
+
+            def strict(log: Any, text: str, real: Any = real) -> Any:
+                assert text.endswith("\n")
+                return real(log, text)
+
+            self.patch(FakeLogFile, name, strict)
+
+        def play(command: Any) -> None:
+            command.remote_update([[{"stdout": "a\nb", "stderr": "c" * 10_000, "rc": 0}, 0]])
+            command.remote_complete(None)
+
+        async def act(step: Any) -> None:
+            step.remote = Playing(play)
+            output = await step.command(["cat"], collect=True)
+            assert (output.stdout, output.stderr) == ("a\nb", "c" * 10_000)
+
+        self.acting(act)
+        self.expect_outcome(SUCCESS)
         return self.run_step()
 
     def test_bytes_that_are_no_text(self) -> Any:

@@ -32,6 +32,7 @@ class LossWatch(BuildbotService):  # type: ignore[misc]
     """
 
     name = "losses"
+    _losses = LOSSES
 
     def checkConfig(self, losses: int = LOSSES) -> None:
         """Nothing can be wrong."""
