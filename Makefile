@@ -31,9 +31,7 @@ lint: ## formatting, style and types
 
 bench: ## times and memory, each against other people's ways on the same machine
 	@./bootstrap.sh test
-	$(BIN)/python tests/bench/bench_cell.py
-	$(BIN)/python tests/bench/bench_speed.py
-	$(BIN)/python tests/bench/bench_push.py
+	$(BIN)/python tests/bench/run.py $(ARGS)
 
 clean: ## stop a running master; remove what was built, kept and installed here
 	@if [ -x $(BIN)/minios ] && [ -e .state/run.json ]; then $(BIN)/minios down --state .state; fi

@@ -66,6 +66,7 @@ setup(
         "PyYAML>=6.0.2,<7",
         "requests>=2.32,<3",
         "rich>=13.9,<16",
+        "SQLAlchemy>=2,<3",
         "tenacity>=9,<10",
         "Twisted>=24.7",
         "typer>=0.15,<1",

@@ -103,6 +103,7 @@ REASONS = {
     "rich": "tables and the live display",
     "ruff": "format and style",
     "setuptools": "builds what the tests of an installation install",
+    "sqlalchemy": "how Buildbot keeps its database open, beneath Buildbot",
     "tenacity": "asks again: mirrors, registries and the master",
     "twisted": "what Buildbot runs on: threads, periodic checks and standard input, used directly",
     "typer": "the command line",

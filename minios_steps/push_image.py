@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ class PushImage(RegistryStep):
             version=str(self.version),
             variant=self.variant,
             descriptor=descriptor,
-            inputs=self.getProperty("cell_inputs"),
+            inputs=json.loads(self.getProperty("cell_inputs")),
             smoke=tuple(self.getProperty("smoke", [])),
             size=layer.size + len(config) + len(manifest),
             built=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),

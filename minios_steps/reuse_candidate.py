@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SUCCESS
@@ -30,7 +31,7 @@ class ReuseCandidate(MiniosStep):
         backend: `oci` or `docker`; empty for what the configuration says; may be a renderable.
         registry: whether releases go to one, without which there is no backend `docker`.
 
-    Sets the properties `cell_key`, `cell_inputs` and `backend`; and, where a candidate was found,
+    Sets the properties `cell_key`, `cell_inputs` (JSON) and `backend`; and, where a candidate was found,
     `reused` (true) and `candidate` (its record), so that later steps can be skipped.
     """
 
@@ -73,7 +74,8 @@ class ReuseCandidate(MiniosStep):
         )
         self.setProperty("backend", inputs.backend, self.name)
         self.setProperty("cell_key", str(inputs.key), self.name)
-        self.setProperty("cell_inputs", inputs.as_json(), self.name)
+        # As text: after each step Buildbot looks into every list and mapping of every property.
+        self.setProperty("cell_inputs", json.dumps(inputs.as_json()), self.name)
         store = CandidateStore(self.store)
         damage: list[str] = []
         found = None

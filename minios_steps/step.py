@@ -135,7 +135,8 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        self.setProperty("cell_dir", str(folder), self.name)
+        if self.getProperty("cell_dir", "") != str(folder):
+            self.setProperty("cell_dir", str(folder), self.name)
         return folder
 
     async def in_thread(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

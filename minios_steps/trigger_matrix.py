@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from buildbot.data import resultspec
 from buildbot.process.properties import Properties, Property
 from buildbot.process.results import CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS
 from buildbot.steps.trigger import Trigger
@@ -188,22 +189,31 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
         """Cancel what nobody takes and what runs too long."""
         policy = self.project.minios.policy
         now = self.master.reactor.seconds()
+        # A matrix may have hundreds of cells: what is the same for all is asked once.
+        left = {request["buildrequestid"]: request for request in await self._open_requests()}
+        busy: dict[str, bool] = {}
         for cell, brid in list(self._requests.items()):
-            if brid in self._expired:
-                continue
-            request = await self.master.data.get(("buildrequests", brid))
-            if request is None or request["complete"]:
+            if brid in self._expired or brid not in left:
                 continue
             factor = self.project.arches[cell.arch].timeout_factor
-            if request["claimed"]:
+            if left[brid]["claimed"]:
                 builds = await self.master.data.get(("buildrequests", brid, "builds"))
                 started = max((build["started_at"].timestamp() for build in builds), default=now)
                 if now - started > policy.cell_timeout * factor:
                     await self._expire(brid, f"still running after {policy.cell_timeout * factor:.0f} s")
-            elif await self._is_busy(cell.arch):
+                continue
+            if cell.arch not in busy:
+                busy[cell.arch] = await self._is_busy(cell.arch)
+            if busy[cell.arch]:
                 self._idle_since.pop(brid, None)
             elif now - self._idle_since.setdefault(brid, now) > policy.claim_timeout:
                 await self._expire(brid, f"no worker took it within {policy.claim_timeout} s")
+
+    async def _open_requests(self) -> list[dict[str, Any]]:
+        """Every build request that has not ended."""
+        unfinished = resultspec.Filter("complete", "eq", [False])
+        found: list[dict[str, Any]] = await self.master.data.get(("buildrequests",), filters=[unfinished])
+        return found
 
     async def _is_busy(self, arch: str) -> bool:
         """Whether the arch's builder works on another cell meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ class Prebuilt(MiniosStep):
         for name, value in {
             "layer": layer,
             "cell_key": self.key,
-            "cell_inputs": self.inputs,
+            "cell_inputs": json.dumps(self.inputs),
             "source_sha256": "c" * 64,
             "version": "1.38.0",
         }.items():

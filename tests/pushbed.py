@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from releasebed import IDENTITY, cell, make_project
@@ -34,6 +35,6 @@ class PushCase(StepCase):
             layer=self.image.layer.as_json(),
             image=self.image.descriptor.as_json(),
             cell_key=str(inputs.key),
-            cell_inputs=inputs.as_json(),
+            cell_inputs=json.dumps(inputs.as_json()),
             smoke=SMOKE,
         )

@@ -16,6 +16,7 @@ from minios_steps.core.config.base import BACKENDS
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.trigger_matrix import scheduler_name
 
+from .database import database
 from .destination import place_of
 from .factories import arch_factory, matrix_factory
 from .lifeline import Lifeline
@@ -70,7 +71,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         place = place_of(project, self.settings, self.settings.state.parent)
         config_dict.setdefault("title", "minios")
         config_dict.setdefault("buildbotNetUsageData", None)
-        config_dict.setdefault("db", {"db_url": "sqlite:///state.sqlite"})
+        config_dict.setdefault("db", database())
         self.protocols.setdefault("null", {})
         self._remote = RemoteFolder(self.settings.remote)
         self._members = self._remote.roster.members()

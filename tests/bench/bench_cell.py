@@ -1,128 +1,97 @@
-"""One cell through the pipeline against the same work by hand, alternating, on this machine.
+"""The cold matrix, cell by cell, against the same work typed by hand, alternating.
 
-Run by `make bench`. Prints seconds and ratios; judges nothing.
+The pipeline's figure is that of a whole `minios matrix --force` on a master that is up: command line,
+Buildbot, smoke test, packing and release included. ccache is hidden from it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from by_hand import HandInputs, build_by_hand
 from minios_master.local_probe import probe_local
-from minios_master.machine import local_arches
+from options import Ratios, median
+from pipeline import ROOT, arches_of, make_pipeline, tarball
 from plain_path import path_without_ccache
-from rich.console import Console
-from rich.table import Table
+from table import Bound, Row
 
 from minios_steps.core import kconfig
 from minios_steps.core.config.load import load_project
-from minios_steps.core.sources.cache import SourceCache
-from minios_steps.core.sources.fetch import fetch
 
-ROOT = Path(__file__).resolve().parents[2]
-MINIOS = [sys.executable, "-c", "from minios_master.cli.main import run; run()"]
+if TYPE_CHECKING:
+    from options import Options
+
+    from minios_steps.core.config.project import Project
+
+BOUND = Bound(1.03)
 
 
-def main() -> None:
-    """Measure every arch this machine can build."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--arch", action="append", default=[])
-    chosen = parser.parse_args()
+def rows(options: Options) -> list[Row]:
+    """Each arch, then all of them one after the other; then the master's start and memory."""
     project = load_project(ROOT / "config")
-    arches = chosen.arch or sorted(local_arches(project))
+    arches = arches_of(options, project)
     jobs = os.cpu_count() or 1
-    version = project.version("newest")
-    release = project.sources.releases[str(version)]
-    with tempfile.TemporaryDirectory(prefix="minios-bench-") as name:
-        folder = Path(name)
-        os.environ["PATH"] = path_without_ccache(folder / "bin")
-        state = folder / "state"
-        tarball = fetch(
-            version,
-            project.sources,
-            cache=SourceCache(state / "cache" / "sources"),
-            config_root=project.root,
-            report=print,
-            cancelled=lambda: False,
-        ).path
-        base = [*MINIOS, "--config", str(ROOT / "config"), "--state", str(state)]
-        started = time.monotonic()
-        subprocess.run([*base, "up"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        start_seconds = time.monotonic() - started
-        try:
-            table = _table(arches, chosen.rounds)
+    path = path_without_ccache(options.folder / "bin")
+    pipeline = make_pipeline(options, options.folder / "pipeline", path=path)
+    hand: dict[str, list[float]] = {arch: [] for arch in arches}
+    ours: dict[str, list[float]] = {arch: [] for arch in arches}
+    with pipeline.up() as start_seconds:
+        for number in range(options.rounds):
             for arch in arches:
-                hand: list[float] = []
-                pipeline: list[float] = []
-                spec = project.arches[arch]
-                asked = kconfig.merge(project.fragments(spec, "static", version))
-                prefix = probe_local(spec, state / "cache").prefix
-                inputs = HandInputs(
-                    tarball=tarball,
-                    patches=project.patches(version),
-                    fragment="".join(f"{item.line}\n" for item in asked.values()),
-                    make_arch=spec.busybox_arch,
-                    prefix=prefix,
-                    epoch=release.epoch,
-                    jobs=jobs,
-                )
-                for round_number in range(chosen.rounds):
-                    hand.append(build_by_hand(inputs, folder / f"{arch}-{round_number}"))
-                    pipeline.append(_pipeline(base, folder, arch, jobs))
-                ratios = [p / h for p, h in zip(pipeline, hand, strict=True)]
-                table.add_row(
-                    arch,
-                    f"{statistics.median(hand):.1f} s",
-                    f"{statistics.median(pipeline):.1f} s",
-                    f"{statistics.median(ratios):.3f}",
-                    f"{min(ratios):.3f}",
-                    f"{max(ratios):.3f}",
-                )
-            memory = _peak_memory(state)
-        finally:
-            subprocess.run([*base, "down"], check=True, stdout=subprocess.DEVNULL)
-    console = Console()
-    machine = f"{platform.machine()}, {jobs} cores, {platform.system()} {platform.release()}"
-    console.print(f"{machine}, BusyBox {version} static")
-    console.print(table)
-    console.print(
-        f"master: start to ready {start_seconds:.1f} s, peak memory {memory:.0f} MB (local workers included)"
+                inputs = _hand_inputs(project, arch, options, jobs)
+                hand[arch].append(build_by_hand(inputs, options.folder / f"hand-{arch}-{number}", path))
+                words = ("--arch", arch, "--variant", "static", "--jobs", str(jobs), "--force")
+                ours[arch].append(pipeline.matrix(*words).seconds)
+                options.say(f"{arch}: by hand {hand[arch][-1]:.1f} s, minios {ours[arch][-1]:.1f} s")
+        memory = _peak_memory(pipeline.state)
+    found = []
+    if len(arches) > 1:
+        sums = Ratios(_sums(hand, options.rounds), _sums(ours, options.rounds))
+        found.append(_row(f"cold matrix of {len(arches)} CPUs; the commands typed by hand", sums, BOUND))
+    found += [
+        _row(f"cold cell, {arch}; the commands typed by hand", Ratios(hand[arch], ours[arch]))
+        for arch in arches
+    ]
+    return [
+        *found,
+        Row("master, start to ready", f"{start_seconds:.1f} s"),
+        Row("master, peak memory with its local workers", f"{memory:.0f} MB"),
+    ]
+
+
+def _sums(told: dict[str, list[float]], rounds: int) -> list[float]:
+    """Of all arches together, for each round."""
+    return [sum(seconds[number] for seconds in told.values()) for number in range(rounds)]
+
+
+def _row(what: str, ratios: Ratios, bound: Bound | None = None) -> Row:
+    return Row(
+        what,
+        baseline=f"{median(ratios.baseline):.1f} s",
+        ours=f"{median(ratios.ours):.1f} s",
+        ratio=ratios.middle,
+        bound=bound,
+        least=ratios.least,
+        most=ratios.most,
     )
 
 
-def _table(arches: list[str], rounds: int) -> Table:
-    table = Table(title=f"one cell, {rounds} alternating rounds, {len(arches)} arches", box=None)
-    for name in ("arch", "by hand", "pipeline", "ratio", "least", "most"):
-        table.add_column(name, justify="left" if name == "arch" else "right")
-    return table
-
-
-def _pipeline(base: list[str], folder: Path, arch: str, jobs: int) -> float:
-    started = time.monotonic()
-    command = [
-        *base,
-        "matrix",
-        "--arch",
-        arch,
-        "--variant",
-        "static",
-        "--jobs",
-        str(jobs),
-        "--force",
-        "--json",
-    ]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.monotonic() - started
+def _hand_inputs(project: Project, arch: str, options: Options, jobs: int) -> HandInputs:
+    spec = project.arches[arch]
+    version = project.version("newest")
+    asked = kconfig.merge(project.fragments(spec, "static", version))
+    return HandInputs(
+        tarball=tarball(project, options),
+        patches=project.patches(version),
+        fragment="".join(f"{item.line}\n" for item in asked.values()),
+        make_arch=spec.busybox_arch,
+        prefix=probe_local(spec, options.cache).prefix,
+        epoch=project.sources.releases[str(version)].epoch,
+        jobs=jobs,
+    )
 
 
 def _peak_memory(state: Path) -> float:
@@ -132,7 +101,3 @@ def _peak_memory(state: Path) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1000
     raise RuntimeError("no VmHWM")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,24 +1,22 @@
 """200 MB of layers into a registry, by the client inside the master and by `skopeo copy`, alternating.
 
-Run by `make bench`. Prints seconds, memory and ratios; judges nothing. The client's time is that of
-its push: a master runs already, while `skopeo` is started each time (some 30 ms).
+The client's time is that of its push: a master runs already, while `skopeo` is started each time
+(some 30 ms).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+from options import Ratios, median
+from table import Row
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci import media
@@ -29,42 +27,39 @@ from minios_steps.core.platform import Platform
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from system.registryrig import running_registry
 
+if TYPE_CHECKING:
+    from options import Options
+
 CHILD = Path(__file__).with_name("push_child.py")
 LAYERS, LAYER_BYTES = 4, 50_000_000
 
 
-def main() -> None:
-    """Measure, with a new registry each time."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="minios-bench-") as name:
-        folder = Path(name)
-        root = _layout(folder / "layout")
-        ours: list[float] = []
-        theirs: list[float] = []
-        memory: list[float] = []
-        # Who knows that a registry has a blob mounts it: each push gets a registry of its own.
-        for number in range(rounds):
-            with running_registry(folder / f"skopeo-{number}") as registry:
-                theirs.append(_skopeo(root, registry.host))
-            with running_registry(folder / f"ours-{number}") as registry:
-                told = _client(root, registry.host)
-            ours.append(told["seconds"])
-            memory.append(told["extra_mb"])
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    table = Table(title=f"push of {LAYERS * LAYER_BYTES / 1e6:.0f} MB, {rounds} alternating rounds", box=None)
-    for column in ("skopeo copy", "minios", "ratio", "least", "most", "memory above idle"):
-        table.add_column(column, justify="right")
-    table.add_row(
-        f"{statistics.median(theirs):.2f} s",
-        f"{statistics.median(ours):.2f} s",
-        f"{statistics.median(ratios):.3f}",
-        f"{min(ratios):.3f}",
-        f"{max(ratios):.3f}",
-        f"{max(memory):.0f} MB",
-    )
-    Console().print(table)
+def rows(options: Options) -> list[Row]:
+    """Each push into a registry of its own: who knows that a registry has a blob mounts it."""
+    root = _layout(options.folder / "layout")
+    ours: list[float] = []
+    theirs: list[float] = []
+    memory: list[float] = []
+    for number in range(options.rounds):
+        with running_registry(options.folder / f"skopeo-{number}") as registry:
+            theirs.append(_skopeo(root, registry.host))
+        with running_registry(options.folder / f"ours-{number}") as registry:
+            told = _client(root, registry.host)
+        ours.append(told["seconds"])
+        memory.append(told["extra_mb"])
+        options.say(f"push: skopeo {theirs[-1]:.2f} s, minios {ours[-1]:.2f} s")
+    ratios = Ratios(theirs, ours)
+    return [
+        Row(
+            f"push of {LAYERS * LAYER_BYTES / 1e6:.0f} MB; skopeo copy",
+            baseline=f"{median(theirs):.2f} s",
+            ours=f"{median(ours):.2f} s",
+            ratio=ratios.middle,
+            least=ratios.least,
+            most=ratios.most,
+        ),
+        Row("memory above idle while it is pushed", f"{max(memory):.0f} MB"),
+    ]
 
 
 def _layout(root: Path) -> Path:
@@ -124,7 +119,3 @@ def _client(root: Path, host: str) -> dict[str, float]:
     )
     told: dict[str, float] = json.loads(done.stdout)
     return told
-
-
-if __name__ == "__main__":
-    main()

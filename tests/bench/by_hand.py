@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tarfile
 import time
@@ -39,13 +38,13 @@ class HandInputs:
     jobs: int
 
 
-def build_by_hand(inputs: HandInputs, folder: Path) -> float:
-    """Run the commands in a new folder; returns wall-clock seconds."""
+def build_by_hand(inputs: HandInputs, folder: Path, path: str) -> float:
+    """Run the commands in a new folder, with a PATH; returns wall-clock seconds."""
     folder.mkdir(parents=True)
     fragment = folder / "fragment.config"
     fragment.write_text(inputs.fragment, "utf-8")
     environment = {
-        "PATH": os.environ["PATH"],
+        "PATH": path,
         "LC_ALL": "C",
         "TARBALL": str(inputs.tarball),
         "PATCHES": " ".join(str(path) for path in inputs.patches),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.properties import Property
@@ -44,7 +45,7 @@ class Reusing(StepCase):
         self.expect_property("reused", True, "reuse")
         self.expect_property("candidate", record.as_json(), "reuse")
         self.expect_property("cell_key", str(record.key), "reuse")
-        self.expect_property("cell_inputs", record.as_json()["inputs"], "reuse")
+        self.expect_property("cell_inputs", json.dumps(record.as_json()["inputs"]), "reuse")
         await self.run_step()
         assert "damaged" not in self.get_nth_step(0).logs
 

@@ -102,7 +102,7 @@ class Limits(MatrixCase):
         await self.pass_time(5)
         real = self.master.data.get
 
-        def away(_path: Any) -> Any:
+        def away(_path: Any, **_: Any) -> Any:
             return defer.fail(RuntimeError("the database is away"))
 
         self.master.data.get = away
