@@ -55,6 +55,7 @@ setup(
         "buildbot>=4.3,<5",
         "buildbot-worker>=4.3,<5",
         "buildbot-www>=4.3,<5",
+        "croniter>=3,<8",
         "cryptography>=43,<60",
         "cyclonedx-python-lib>=11.12,<12",
         "docker>=7.1,<8",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import CANCELLED, SUCCESS, WARNINGS, statusToString
@@ -38,6 +39,7 @@ async def child_result(master: Any, cell: Cell, brid: int, expired: str) -> Cell
         return CellResult.built(cell, candidate, reused=bool(said.get("reused")), seconds=seconds)
     if build["results"] in (SUCCESS, WARNINGS):
         return CellResult.failed(cell, "its build ended well but made no candidate", seconds=seconds)
+    key = str(said.get("cell_key", ""))
     default = "cancelled" if build["results"] == CANCELLED else f"build {statusToString(build['results'])}"
     reason = str(said.get("problem") or build["state_string"] or default)
-    return CellResult.failed(cell, reason, seconds=seconds)
+    return dataclasses.replace(CellResult.failed(cell, reason, seconds=seconds), key=key)

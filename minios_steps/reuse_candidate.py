@@ -31,8 +31,8 @@ class ReuseCandidate(MiniosStep):
         backend: `oci` or `docker`; empty for what the configuration says; may be a renderable.
         registry: whether releases go to one, without which there is no backend `docker`.
 
-    Sets the properties `cell_key`, `cell_inputs` (JSON) and `backend`; and, where a candidate was found,
-    `reused` (true) and `candidate` (its record), so that later steps can be skipped.
+    Sets the properties `cell_key`, `cell_inputs` (JSON) and `backend`; where a candidate was found,
+    `reused` (true) and `candidate` (its record), so that later steps can be skipped; else `build_reason`.
     """
 
     name = "reuse"
@@ -97,5 +97,6 @@ class ReuseCandidate(MiniosStep):
                 hint="start one there, or use the backend oci",
             )
         why = "a rebuild was asked for" if forced else await self.in_thread(store.explain, inputs)
+        self.setProperty("build_reason", why, self.name)
         self.summary = f"to build, key {inputs.key.short}: {why}"
         return int(SUCCESS)

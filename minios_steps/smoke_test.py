@@ -17,7 +17,10 @@ from minios_steps.core.tarball import LayerFile
 from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minios_steps.core.config.arch import Arch
+    from minios_steps.core.smoke_checks import SmokeCheck
 
 ROOT = "root"
 """The unpacked layer, below the smoke folder on the worker."""
@@ -47,17 +50,34 @@ class SmokeTest(MiniosStep):
 
     async def work(self) -> int:
         """Send the layer back, unpack it, run the checks."""
-        native = bool(self.getProperty("native", True))
-        emulator = str(self.getProperty("emulator", ""))
-        if not native and not emulator:
+        if not self.can_run():
             self.setProperty("smoke", [], self.name)
-            self.summary = f"not run: the worker cannot execute {self.arch.name} and has no emulator"
             return int(WARNINGS)
-        await self._unpack(LayerFile.from_json(self.getProperty("layer")))
+        layer = LayerFile.from_json(self.getProperty("layer"))
         folder = Path(self.getProperty("cell_dir"))
         applets = (folder / "applets.txt").read_text("utf-8").split()
         config = parse_dotconfig((folder / "dot.config").read_text("utf-8"))
-        checks = smoke_checks(applets, config)
+        interpreter = str(self.getProperty("interpreter", ""))
+        return await self.run_checks(layer.path, smoke_checks(applets, config), interpreter)
+
+    def can_run(self) -> bool:
+        """Whether the worker runs the arch's programs somehow; else the summary says that it does not."""
+        if self.getProperty("native", True) or self.getProperty("emulator", ""):
+            return True
+        self.summary = f"not run: the worker cannot execute {self.arch.name} and has no emulator"
+        return False
+
+    async def run_checks(self, layer: Path, checks: Sequence[SmokeCheck], interpreter: str) -> int:
+        """Unpack a layer on the worker, run checks on its BusyBox and tell.
+
+        Args:
+            layer: the gzipped layer, on the master.
+            checks: what to run.
+            interpreter: the loader that the program names; empty for a static one.
+        """
+        native = bool(self.getProperty("native", True))
+        emulator = str(self.getProperty("emulator", ""))
+        await self._unpack(layer)
         # What the image prints is between nonces it cannot know, so it cannot fake a result.
         nonce = secrets.token_hex(8)
         command = runner(
@@ -65,7 +85,7 @@ class SmokeTest(MiniosStep):
             self.variant,
             native=native,
             emulator=emulator,
-            interpreter=str(self.getProperty("interpreter", "")),
+            interpreter=interpreter,
             rootfs=ROOT,
         )
         script = smoke_script(
@@ -92,10 +112,10 @@ class SmokeTest(MiniosStep):
         self.summary = f"{len(results) - skipped} checks passed {how}{told}"
         return int(SUCCESS)
 
-    async def _unpack(self, layer: LayerFile) -> None:
+    async def _unpack(self, layer: Path) -> None:
         await self.remove_folder("build/smoke")
         await self.make_folder(f"build/smoke/{ROOT}")
-        await self.download_file(layer.path, "layer.tar.gz")
+        await self.download_file(layer, "layer.tar.gz")
         script = f"gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C {ROOT} && rm layer.tar*"
         output = await self.command(["sh", "-c", script], collect=True)
         if output.code:

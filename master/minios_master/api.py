@@ -117,6 +117,19 @@ class MasterApi:
         _, requests_by_builder = self.control("forceschedulers/matrix", "force", **choices)
         return int(next(iter(requests_by_builder.values())))
 
+    def force_nightly(self, reason: str) -> int:
+        """Queue a nightly; returns the id of its build request."""
+        _, requests_by_builder = self.control("forceschedulers/nightly", "force", reason=reason)
+        return int(next(iter(requests_by_builder.values())))
+
+    def is_busy(self, builder: str) -> bool:
+        """Whether a builder has something queued or running."""
+        builders = self.get("builders", name=builder)["builders"]
+        return any(
+            self.get(f"builders/{one['builderid']}/buildrequests", complete="false")["buildrequests"]
+            for one in builders
+        )
+
     def build_of_request(self, brid: int) -> dict[str, Any] | None:
         """The newest build of a request; None while it is queued."""
         builds = self.get(f"buildrequests/{brid}/builds")["builds"]

@@ -18,11 +18,12 @@ from minios_steps.trigger_matrix import scheduler_name
 
 from .database import database
 from .destination import place_of
-from .factories import arch_factory, matrix_factory
+from .factories import arch_factory, matrix_factory, nightly_parent
 from .lifeline import Lifeline
 from .local_worker import PromptLocalWorker
 from .local_worker_names import COORDINATOR, LOCAL_PREFIX
 from .machine import local_arches
+from .nightly import NIGHTLY, nightly_schedulers
 from .notices.reporters import notice_reporters
 from .projects import open_project
 from .remote.folders import RemoteFolder
@@ -79,6 +80,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self._add_builders(project, place)
         self._add_schedulers(project)
         self.schedulers.extend(upstream_schedulers(project, self.settings, MATRIX))
+        self.schedulers.extend(nightly_schedulers(project, self.settings))
         config_dict.setdefault("change_source", []).extend(upstream_sources(project, self.settings))
         self._add_web(project, config_dict)
         self._add_secrets(config_dict)
@@ -87,7 +89,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
             # Whoever started it sees what happens, and it is gone before another machine could come in.
             services.append(Lifeline())
         else:
-            services.extend(notice_reporters(project, MATRIX))
+            services.extend(notice_reporters(project, MATRIX, NIGHTLY))
             remote = project.workers.remote
             services.append(FirstProbe(self.settings.remote))
             services.append(Gate(remote.interface, remote.port, self.settings.remote))
@@ -151,6 +153,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
                 collapseRequests=False,
             )
         )
+        self.builders.append(nightly_parent(project, self.settings, place))
 
     def _add_schedulers(self, project: Project) -> None:
         for name in project.nightly_arches:

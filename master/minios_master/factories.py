@@ -17,10 +17,13 @@ from minios_steps.trigger_matrix import matrix_properties
 from .identity import holder_of
 from .local_worker_names import LOCAL_PREFIX
 from .lost_build import CellBuild
+from .nightly import known_failure_step, nightly_builder, retest_step
 from .remote.member_workers import WORKER_JOBS
 from .stoppable_build import StoppableBuild
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.project import Project
 
@@ -131,6 +134,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 registry=place.registry is not None,
                 **cell,
             ),
+            known_failure_step(),
             steps.FetchSource(
                 version=VERSION,
                 sources=sources,
@@ -188,6 +192,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
                 # A reused candidate may be gone from the registry.
                 **(fresh if place.registry is None else {"timeout_factor": arch.timeout_factor}),
             ),
+            retest_step(project, arch, settings, place, password=password_of(place)),
             *last,
         ],
         CellBuild,
@@ -220,24 +225,7 @@ def _engine_steps(project: Project, arch: Arch, place: Place, fresh: dict[str, A
 
 def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
     """The steps of the parent build: fan out, gather, then publish each release, one at a time."""
-    holder = holder_of(settings.state) if place.registry else None
-    lock = util.MasterLock(f"publish {place.name}")
-
-    def publish(version: str, variant: str) -> Any:
-        return steps.PublishManifest(
-            project=project,
-            version=version,
-            variant=variant,
-            store=settings.store,
-            layout=place.layout,
-            registry=place.registry,
-            password=password_of(place),
-            signing_key=_secret(project.minios.signing.key_secret),
-            signing_password=_secret(project.minios.signing.password_secret),
-            holder=holder,
-            locks=[lock.access("exclusive")],
-        )
-
+    publish = _publisher(project, settings, place)
     return _factory(
         [
             ApproveRelease(project=project, hideStepIf=_is_skipped),
@@ -256,3 +244,31 @@ def matrix_factory(project: Project, settings: Settings, place: Place) -> Any:
             DecideRelease(project=project, publish=publish, hideStepIf=_is_skipped),
         ]
     )
+
+
+def nightly_parent(project: Project, settings: Settings, place: Place) -> Any:
+    """The builder of the nightly, which releases into the same place."""
+    return nightly_builder(project, settings, _publisher(project, settings, place), _factory)
+
+
+def _publisher(project: Project, settings: Settings, place: Place) -> Callable[..., Any]:
+    """What makes the step that releases a version and variant, of a class."""
+    holder = holder_of(settings.state) if place.registry else None
+    lock = util.MasterLock(f"publish {place.name}")
+
+    def publish(version: str, variant: str, step: Any = steps.PublishManifest) -> Any:
+        return step(
+            project=project,
+            version=version,
+            variant=variant,
+            store=settings.store,
+            layout=place.layout,
+            registry=place.registry,
+            password=password_of(place),
+            signing_key=_secret(project.minios.signing.key_secret),
+            signing_password=_secret(project.minios.signing.password_secret),
+            holder=holder,
+            locks=[lock.access("exclusive")],
+        )
+
+    return publish

@@ -71,26 +71,18 @@ class MatrixRun:
             MiniosError: it ended the run without an outcome.
         """
         started = time.monotonic()
-        try:
-            # Interrupted in the middle, nobody would know which build to stop.
-            with held_back():
-                self._brid = self._api.force_matrix(
-                    versions=list(choices.versions),
-                    variants=list(choices.variants),
-                    arches=list(choices.arches),
-                    jobs=choices.jobs,
-                    force_rebuild=choices.force,
-                    # Nobody logs in: this is all that a release's record can tell of who asked.
-                    reason=f"minios matrix, by {_user()}",
-                    backend=choices.backend,
-                )
-            self._follow()
-            told = self._api.properties(self._build)
-        except NoAnswerError:
-            raise
-        except BaseException:
-            self._stop()
-            raise
+        told = self.run_queued(
+            lambda: self._api.force_matrix(
+                versions=list(choices.versions),
+                variants=list(choices.variants),
+                arches=list(choices.arches),
+                jobs=choices.jobs,
+                force_rebuild=choices.force,
+                # Nobody logs in: this is all that a release's record can tell of who asked.
+                reason=f"minios matrix, by {who_asks()}",
+                backend=choices.backend,
+            )
+        )
         if "cells" not in told:
             raise MiniosError(str(told.get("problem") or "the matrix build ended without an outcome"))
         return Outcome(
@@ -100,13 +92,38 @@ class MatrixRun:
             problem=str(told.get("problem", "")),
         )
 
+    def run_queued(self, queue: Callable[[], int]) -> dict[str, Any]:
+        """Run whatever `queue` queues to the end; whatever interrupts it, the builds are stopped first.
+
+        Args:
+            queue: gives the id of the build request.
+
+        Returns:
+            The build's properties.
+
+        Raises:
+            NoAnswerError: the master went away.
+            MiniosError: somebody cancelled it before it started.
+        """
+        try:
+            # Interrupted in the middle, nobody would know which build to stop.
+            with held_back():
+                self._brid = queue()
+            self._follow()
+            return self._api.properties(self._build)
+        except NoAnswerError:
+            raise
+        except BaseException:
+            self._stop()
+            raise
+
     def _follow(self) -> None:
         while not self._build:
             build = self._api.build_of_request(self._brid)
             if build is not None:
                 self._build = build["buildid"]
             elif self._api.request(self._brid)["complete"]:
-                raise MiniosError("the matrix build was cancelled before it started")
+                raise MiniosError("the build was cancelled before it started")
             else:
                 time.sleep(POLL_SECONDS / 5)
         follower = Follower(self._api, self._build)
@@ -131,7 +148,7 @@ class MatrixRun:
                 time.sleep(POLL_SECONDS / 5)
 
 
-def _user() -> str:
+def who_asks() -> str:
     """Who runs this, by name where there is one: containers often have none."""
     try:
         return getpass.getuser()

@@ -98,6 +98,11 @@ class Settings:
         return self.state / "discovered" / "releases.json"
 
     @property
+    def nightly(self) -> Path:
+        """The last nightly's report."""
+        return self.state / "nightly"
+
+    @property
     def remote(self) -> Path:
         """Who of other machines may work here, and the keys of the gate they come in by."""
         return self.state / "remote"

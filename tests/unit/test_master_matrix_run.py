@@ -91,7 +91,7 @@ def test_queued_run_waits_for_its_build(master: FakeMaster) -> None:
 
 def test_run_that_is_cancelled_in_the_queue(master: FakeMaster) -> None:
     master.answers[f"buildrequests/{BRID}/builds"] = {"builds": []}
-    with pytest.raises(MiniosError, match=r"^the matrix build was cancelled before it started$"):
+    with pytest.raises(MiniosError, match=r"^the build was cancelled before it started$"):
         run(master)
 
 

@@ -30,6 +30,8 @@ COMMANDS = {
     "diff": "diff:diff",
     "reproduce": "reproduce:reproduce",
     "drift": "drift:drift",
+    "nightly run": "nightly_run:run_now",
+    "nightly report": "nightly_report:report",
     "release list": "release_list:list_releases",
     "release show": "release_show:show",
     "release verify": "release_verify:verify",
@@ -61,6 +63,7 @@ The first of two words is a group of `GROUPS`.
 
 GROUPS = {
     "arch": "The CPUs: add one, look at them, change their part in releases.",
+    "nightly": "The nightly: run it now, look at its report.",
     "release": "What was released: look at it, name it, take it elsewhere.",
     "sources": "The pinned releases.",
     "worker": "Workers on other machines: invite them, look at them, send them away.",

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minios_master.api import MasterApi, NoAnswerError
-from minios_master.destination import Place, place_of, released_store, settled
-from minios_master.detached import attach
-from minios_master.embedded import EmbeddedMaster
+from minios_master.api import MasterApi
+from minios_master.destination import Place, released_store
 from minios_master.engine import local_engine
 from minios_master.live import LiveDisplay
 from minios_master.loading import Loaded, check_loadable, load_released
 from minios_master.matrix_run import Choices, MatrixRun, Outcome
 from minios_master.projects import open_project
 from minios_master.settings import Settings
-from minios_master.state_lock import Run, StateLock
 from minios_master.summary import outcome_lines, outcome_table, unreleased
 from minios_steps.core.config.project import Project
-from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import plan_matrix
 from minios_steps.core.policy import GOOD
 
 from .folders import OutOption, PlainHttpOption, RegistryOption
+from .masters import choose_master, own_master, using_master
 from .output import CliContext, err_console, out_console, print_json
 
 if TYPE_CHECKING:
@@ -69,20 +65,16 @@ def matrix(
     if load:
         with local_engine() as engine:
             check_loadable(engine, project, dict.fromkeys(cell.arch for cell in plan.cells))
-    lock = StateLock(context.state)
-    running = lock.holder()
     asked = Settings(
         context.config, context.state, out and out.resolve(), registry, plain_http, lifeline=True
     )
-    place = _place(project, asked, running)
+    chosen = choose_master(project, asked)
+    place = chosen.place
     project.check_backend(plan.arches, backend, registry=place.registry is not None)
     # The table is progress, not data: with --json it goes where it cannot mix with the data.
     console = err_console() if as_json else out_console()
-    if running is not None and running.kind == "up":
-        _check_same(running, context, place)
-        outcome = _follow(attach(lock, running), choices, console)
-    else:
-        outcome = run_embedded(settled(asked, place), project, choices, console)
+    with using_master(chosen, project, console) as api:
+        outcome = _follow(api, choices, console)
     code = exit_code(project, outcome)
     told = {**dataclasses.asdict(outcome), "out": place.target, "exit": code}
     if not as_json:
@@ -112,39 +104,8 @@ def _load(
 
 def run_embedded(settings: Settings, project: Project, choices: Choices, console: Console) -> Outcome:
     """Run on a master that lives as long as this run."""
-    master = EmbeddedMaster(settings, project.minios.web)
-    try:
-        api = master.start("matrix")
-        console.print(f"master at {api.url} (stops with this run)")
-        api.cancel_leftovers()
+    with own_master(settings, project, console) as api:
         return _follow(api, choices, console)
-    except NoAnswerError as error:
-        raise master.explain(error) from error
-    finally:
-        master.stop()
-
-
-def _place(project: Project, asked: Settings, running: Run | None) -> Place:
-    """Where releases go: as asked, else where those of the running master do, else as configured."""
-    if running is not None and running.kind == "up" and running.out and not (asked.out or asked.registry):
-        is_layout = running.out.startswith("/")
-        told = {"out": Path(running.out)} if is_layout else {"registry": running.out}
-        asked = dataclasses.replace(asked, **told)
-    return place_of(project, asked, Path())
-
-
-def _check_same(running: Run, context: CliContext, place: Place) -> None:
-    """Refuse to build something else than was asked for."""
-    if running.config != str(context.config):
-        raise MiniosError(
-            f"the running master builds what {running.config} says, not {context.config}",
-            hint="run `minios down` first, or use another --state folder",
-        )
-    if running.out != place.target:
-        raise MiniosError(
-            f"the running master writes to {running.out}, not to {place.target}",
-            hint="leave --out and --registry away, or run `minios down` first",
-        )
 
 
 def _follow(api: MasterApi, choices: Choices, console: Console) -> Outcome:

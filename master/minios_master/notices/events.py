@@ -22,7 +22,7 @@ class Notice:
 
     Args:
         event: `first-failure`, `recovery`, `missing-worker`, `worker-back`, `worker-paused`,
-            `new-release`, `bad-release`, `release-waits` or `release-published`.
+            `new-release`, `bad-release`, `release-waits`, `release-published` or `nightly-report`.
         subject: one line.
         lines: the details, for people.
         data: the same, for programs.

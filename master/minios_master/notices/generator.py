@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from minios_master.notices import events
 from minios_master.notices.missing import MISSING
+from minios_master.notices.night import nightly_ended
 from minios_master.remote.losses import PAUSED
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY
 
@@ -30,10 +31,11 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
     Args:
         channel: the name under which it is kept, such as `mail`.
         builder: the parent builder.
+        nightly: the builder of the nightly, of which people get the report and nothing else.
         roles: the role of each arch that has one.
     """
 
-    compare_attrs = ("channel", "builder", "roles")
+    compare_attrs = ("channel", "builder", "nightly", "roles")
     wanted_event_keys = (
         ("builds", None, "finished"),
         MISSING,
@@ -43,9 +45,10 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
         BAD_RELEASE,
     )
 
-    def __init__(self, channel: str, builder: str, roles: Mapping[str, str]) -> None:
+    def __init__(self, channel: str, builder: str, nightly: str, roles: Mapping[str, str]) -> None:
         self.channel = channel
         self.builder = builder
+        self.nightly = nightly
         self.roles = dict(roles)
         # Two events at once must not both find that nothing was told.
         self._lock = defer.DeferredLock()
@@ -84,13 +87,14 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
 
     async def _build(self, master: Any, told: events.Told, build: Any) -> events.Judged:
         builder = await master.data.get(("builders", build["builderid"]))
-        if builder["name"] != self.builder or build["results"] in (CANCELLED, RETRY):
+        if builder["name"] not in (self.builder, self.nightly) or build["results"] in (CANCELLED, RETRY):
             return told, []
         properties = await master.data.get(("builds", build["buildid"], "properties"))
         said = {name: value for name, (value, _source) in properties.items()}
         url = f"{master.config.buildbotURL}#/builders/{build['builderid']}/builds/{build['number']}"
         problem = str(said.get("problem") or build["state_string"])
-        return events.matrix_ended(told, url, said, problem, lambda arch: self.roles.get(arch, "candidate"))
+        judge = events.matrix_ended if builder["name"] == self.builder else nightly_ended
+        return judge(told, url, said, problem, lambda arch: self.roles.get(arch, "candidate"))
 
 
 def _worker(told: events.Told, key: Any, message: Any, when: str) -> events.Judged:

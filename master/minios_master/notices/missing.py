@@ -1,4 +1,4 @@
-"""`MissingWatch`: an event for every worker that stays away for too long.
+"""`MissingWatch`: since when workers are away, and an event for every one that stays away for too long.
 
 Buildbot has one too, but only for workers whose own configuration names somebody to be told, and
 not for one that a restarted master waits for in vain.
@@ -19,8 +19,21 @@ MISSING = ("minios", "workers", "missing")
 MISSING_SECONDS = 600
 """How long a worker may be away before it is missing."""
 
+_NAME = "missing-workers"
 _CLASS = "minios.MissingWatch"
 _STATE = "seen"
+_AWAY = "away"
+
+
+async def away_since(master: Any) -> dict[str, str]:
+    """Since when workers are away, ISO 8601 in UTC, by name; of those that were connected once.
+
+    Args:
+        master: Buildbot's.
+    """
+    number = await master.db.state.getObjectId(_NAME, _CLASS)
+    found: dict[str, str] = await master.db.state.getState(number, _AWAY, {})
+    return found
 
 
 class MissingWatch(BuildbotService):  # type: ignore[misc]
@@ -30,7 +43,7 @@ class MissingWatch(BuildbotService):  # type: ignore[misc]
         seconds: how long one may be away.
     """
 
-    name = "missing-workers"
+    name = _NAME
 
     def checkConfig(self, seconds: float = MISSING_SECONDS) -> None:
         """Nothing can be wrong."""
@@ -45,13 +58,16 @@ class MissingWatch(BuildbotService):  # type: ignore[misc]
         self._waiting: dict[str, Any] = {}
         self._number = await self.master.db.state.getObjectId(self.name, _CLASS)
         self._seen = set(await self.master.db.state.getState(self._number, _STATE, []))
+        self._away = await away_since(self.master)
         self._consumers = [
             await self.master.mq.startConsuming(self._consume, ("workers", None, event))
             for event in ("connected", "disconnected")
         ]
         for worker in await self.master.data.get(("workers",)):
             if worker["name"] in self._seen and not worker["connected_to"]:
-                self._wait(worker["name"])
+                await self._leave(worker["name"])
+            elif worker["connected_to"]:
+                await self._come(worker["name"])
 
     async def stopService(self) -> None:
         """Stop: workers that go with their master are not missing."""
@@ -67,18 +83,27 @@ class MissingWatch(BuildbotService):  # type: ignore[misc]
     async def _event(self, key: Any, worker: Any) -> None:
         name = worker["name"]
         if key[-1] == "disconnected":
-            self._wait(name)
+            await self._leave(name)
             return
-        self._stop_waiting(name)
+        await self._come(name)
         if name not in self._seen:
             self._seen.add(name)
             await self.master.db.state.setState(self._number, _STATE, sorted(self._seen))
 
-    def _wait(self, name: str) -> None:
+    async def _leave(self, name: str) -> None:
         self._stop_waiting(name)
-        since = dt.datetime.fromtimestamp(self.master.reactor.seconds(), dt.timezone.utc)
-        told = partial(self._late, name, since.isoformat(timespec="seconds"))
-        self._waiting[name] = self.master.reactor.callLater(self._seconds, told)
+        now = dt.datetime.fromtimestamp(self.master.reactor.seconds(), dt.timezone.utc)
+        since = now.isoformat(timespec="seconds")
+        self._waiting[name] = self.master.reactor.callLater(self._seconds, partial(self._late, name, since))
+        # One that was away when an earlier master stopped still is.
+        if name not in self._away:
+            self._away[name] = since
+            await self.master.db.state.setState(self._number, _AWAY, self._away)
+
+    async def _come(self, name: str) -> None:
+        self._stop_waiting(name)
+        if self._away.pop(name, None) is not None:
+            await self.master.db.state.setState(self._number, _AWAY, self._away)
 
     def _stop_waiting(self, name: str) -> None:
         call = self._waiting.pop(name, None)

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
 
 
-def notice_reporters(project: Project, builder: str) -> list[Any]:
-    """Services for the master, none when nobody is to be told.
+def notice_reporters(project: Project, builder: str, nightly: str) -> list[Any]:
+    """Services for the master: what knows since when workers are away, and whoever is to be told.
 
     Args:
         project: the configuration.
         builder: the parent builder.
+        nightly: the builder of the nightly.
     """
+    roles = project.minios.arches
     notices = project.minios.notices
     found: list[Any] = []
     if notices.mail:
-        found.append(_mail(notices.mail, NoticeGenerator("mail", builder, project.minios.arches)))
+        found.append(_mail(notices.mail, NoticeGenerator("mail", builder, nightly, roles)))
     if notices.webhook:
         found.append(
             SignedWebhook(
@@ -33,10 +35,10 @@ def notice_reporters(project: Project, builder: str) -> list[Any]:
                 url=notices.webhook.url,
                 secret=util.Secret(notices.webhook.secret),
                 insecure=notices.webhook.insecure,
-                generators=[NoticeGenerator("webhook", builder, project.minios.arches)],
+                generators=[NoticeGenerator("webhook", builder, nightly, roles)],
             )
         )
-    return [MissingWatch(), *found] if found else []
+    return [MissingWatch(), *found]
 
 
 def _mail(mail: Mail, generator: NoticeGenerator) -> Any:

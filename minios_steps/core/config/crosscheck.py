@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from minios_steps.core.version import Version
 
 
-RESERVED_NAMES = frozenset({"coordinator", "matrix"})
-"""What no arch may be called: the master's own builder, scheduler and worker."""
+RESERVED_NAMES = frozenset({"coordinator", "matrix", "nightly"})
+"""What no arch may be called: the master's own builders, schedulers and worker."""
 RESERVED_PREFIX = "local-"
 """How no arch's name may start: the workers inside the master do."""
 PROBE_PREFIX = "probe-"
@@ -90,11 +90,16 @@ def _known_arches(project: Project, files: Files) -> Iterator[str]:
 
 
 def _versions(project: Project, files: Files) -> Iterator[str]:
-    for index, text in enumerate(project.minios.versions):
-        if text != "newest" and text not in project.sources.releases:
-            pinned = ", ".join(str(version) for version in project.pinned)
-            what = f"version {text} is not pinned in sources.yaml, which has {pinned}"
-            yield files.problem("minios.yaml", ("versions", index), what)
+    lists: dict[Location, tuple[str, ...]] = {
+        ("versions",): project.minios.versions,
+        ("nightly", "versions"): project.minios.nightly.versions,
+    }
+    for at, versions in lists.items():
+        for index, text in enumerate(versions):
+            if text != "newest" and text not in project.sources.releases:
+                pinned = ", ".join(str(version) for version in project.pinned)
+                what = f"version {text} is not pinned in sources.yaml, which has {pinned}"
+                yield files.problem("minios.yaml", (*at, index), what)
 
 
 def _tags(project: Project, files: Files) -> Iterator[str]:
@@ -114,6 +119,10 @@ def _tags(project: Project, files: Files) -> Iterator[str]:
     for index, variant in enumerate(minios.variants):
         if variant not in minios.tags:
             yield files.problem("minios.yaml", ("variants", index), f"variant {variant} has no tags")
+    for index, variant in enumerate(minios.nightly.variants):
+        if variant not in minios.tags:
+            at = ("nightly", "variants", index)
+            yield files.problem("minios.yaml", at, f"variant {variant} has no tags")
 
 
 def _registry(project: Project, files: Files) -> Iterator[str]:

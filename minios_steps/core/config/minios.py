@@ -18,6 +18,7 @@ from minios_steps.core.config.base import (
     VersionText,
 )
 from minios_steps.core.config.destination import Destination, LayoutDestination
+from minios_steps.core.config.nightly import Nightly
 from minios_steps.core.config.notices import Notices
 from minios_steps.core.config.signing import Signing, Uri
 from minios_steps.core.config.upstream import Upstream
@@ -85,4 +86,5 @@ class Minios(Model):
     builder_id: Uri = "urn:minios:builder"
     web: Web = Web()
     upstream: Upstream = Upstream()
+    nightly: Nightly = Nightly()
     notices: Notices = Notices()

@@ -1,0 +1,51 @@
+"""`NightlyScheduler`: starts a build at the times of a crontab(5) line, but never a second one beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from buildbot.schedulers.timed import Timed
+from croniter import croniter
+from twisted.internet import defer
+from twisted.python import log
+
+
+class NightlyScheduler(Timed):  # type: ignore[misc]
+    """A time that comes while an earlier build is queued or runs is passed over, and logged.
+
+    Args:
+        cron: minute, hour, day of the month, month, day of the week, in the master's local time.
+
+    Of the times that pass while no master runs, one is made up for. Buildbot's own `Nightly` queues
+    builds behind each other, and has another form for the time.
+    """
+
+    compare_attrs = ("cron",)
+
+    def checkConfig(self, builderNames: list[str], cron: str, **kwargs: Any) -> None:  # noqa: ARG002, N803
+        """Nothing can be wrong: the configuration was checked when it was read."""
+        super().checkConfig(builderNames=builderNames, **kwargs)
+
+    async def reconfigService(self, builderNames: list[str], cron: str, **kwargs: Any) -> None:  # noqa: N803
+        """Take a configuration, and wait for its next time."""
+        self.cron = cron
+        await super().reconfigService(builderNames=builderNames, **kwargs)
+        if self.active:
+            await self.scheduleNextBuild()
+
+    def getNextBuildTime(self, lastActuated: float | None) -> Any:  # noqa: N803
+        """The first time after the last one, in seconds since 1970."""
+        # Local time as seconds east of Greenwich that this very moment has: what `cron` does.
+        start = dt.datetime.fromtimestamp(lastActuated or self.now()).astimezone()
+        return defer.succeed(croniter(self.cron, start).get_next(float))
+
+    async def startBuild(self) -> None:
+        """Queue a build, unless one is there already."""
+        for name in self.builderNames:
+            builder = await self.master.data.updates.findBuilderId(name)
+            for request in await self.master.data.get(("builders", builder, "buildrequests")):
+                if not request["complete"]:
+                    log.msg(f"{self.name}: not started, the one before has not ended")
+                    return
+        await super().startBuild()

@@ -1,0 +1,85 @@
+"""What stands released now, and whether a run has anything to add to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from minios_steps.core.cell_result import GOOD
+from minios_steps.core.oci.index import parse_index
+from minios_steps.core.oci.model import MANIFEST_LIMIT
+from minios_steps.core.tags import tags_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from minios_steps.core.cell_result import CellResult
+    from minios_steps.core.config.base import Variant
+    from minios_steps.core.config.project import Project
+    from minios_steps.core.digest import Digest
+    from minios_steps.core.oci.model import Descriptor
+    from minios_steps.core.oci.store import ImageStore
+    from minios_steps.core.version import Version
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The index that all tags of a version and variant point at.
+
+    Args:
+        index: of the index.
+        tags: of the version and variant.
+        images: the index's entries, by arch name; an entry of an unknown platform is under its text.
+    """
+
+    index: Descriptor
+    tags: tuple[str, ...]
+    images: Mapping[str, Descriptor]
+
+    def has(self, arch: str, digest: Digest | str) -> bool:
+        """Whether an arch's image is the one with a digest."""
+        return arch in self.images and str(self.images[arch].digest) == str(digest)
+
+    def settles(self, project: Project, cells: Iterable[CellResult]) -> bool:
+        """Whether a release of these cells would bring nothing new.
+
+        Args:
+            project: says which arches are in releases.
+            cells: how the cells of this version and variant ended. One without an image asks for
+                nothing: what is released of it stays.
+        """
+        roles = {arch: project.role(arch) for arch in project.arches}
+        fresh = [
+            cell
+            for cell in cells
+            if cell.outcome in GOOD
+            and roles[cell.arch] != "candidate"
+            and not self.has(cell.arch, cell.digest)
+        ]
+        strangers = [arch for arch in self.images if roles.get(arch, "candidate") == "candidate"]
+        return not fresh and not strangers
+
+
+def standing(store: ImageStore, project: Project, version: Version, variant: Variant) -> Standing | None:
+    """What the tags of a version and variant point at, read again and hashed.
+
+    Returns:
+        None when a tag is not there, or the tags do not agree.
+
+    Raises:
+        ImageError: the index is missing or damaged.
+        RegistryError: the registry refuses or stays away.
+    """
+    tags = tags_of(project, variant, version)
+    found = {descriptor for tag in tags for descriptor in [store.head(tag)]}
+    index = found.pop()
+    if index is None or found:
+        return None
+    raw = store.read(index.digest, MANIFEST_LIMIT)
+    platforms = {arch.platform.platform.normalised: name for name, arch in project.arches.items()}
+    images = {
+        platforms.get(entry.platform.normalised, str(entry.platform)): entry
+        for entry in parse_index(raw, f"{store.name}: {index.digest}").entries
+        if entry.platform
+    }
+    return Standing(index, tags, images)
