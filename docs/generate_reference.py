@@ -83,6 +83,7 @@ REASONS = {
     "buildbot": "the master: builders, schedulers, steps",
     "buildbot-worker": "the workers inside the master's process",
     "buildbot-www": "the web interface",
+    "croniter": "reads the time of the nightly, as Buildbot's own scheduler does",
     "cryptography": "signs releases and checks signatures: ECDSA, and the keys' files; the certificate"
     " authority that remote workers know the master by",
     "cyclonedx-python-lib": "writes each image's bill of materials; by the CycloneDX project, pure Python",

@@ -93,7 +93,13 @@ class MatrixCase(StepCase):
         self.published: list[tuple[str, str]] = []
         self.added: list[Any] = []
 
-    def matrix(self, changes: Mapping[str, str | None] | None = None, **kwargs: Any) -> Any:
+    def matrix(
+        self,
+        changes: Mapping[str, str | None] | None = None,
+        *,
+        kind: type[TriggerMatrix] = TriggerMatrix,
+        **kwargs: Any,
+    ) -> Any:
         """The step; `published` lists what it made publishing steps for, `added` those steps."""
         self.project = make_project(self.folder / "config", changes)
         self.store = CandidateStore(self.folder / "store")
@@ -103,7 +109,7 @@ class MatrixCase(StepCase):
             return f"publish {version} {variant}"
 
         options = {"publish": publish, **kwargs}
-        step = self.setup_step(TriggerMatrix(project=self.project, **options))
+        step = self.setup_step(kind(project=self.project, **options))
         self.build.addStepsAfterCurrentStep = self.added.extend
         # A disconnected worker is one that has no connection.
         self.build.conn = object()

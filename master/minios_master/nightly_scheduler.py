@@ -44,8 +44,7 @@ class NightlyScheduler(Timed):  # type: ignore[misc]
         """Queue a build, unless one is there already."""
         for name in self.builderNames:
             builder = await self.master.data.updates.findBuilderId(name)
-            for request in await self.master.data.get(("builders", builder, "buildrequests")):
-                if not request["complete"]:
-                    log.msg(f"{self.name}: not started, the one before has not ended")
-                    return
+            if await self.master.db.buildrequests.getBuildRequests(builderid=builder, complete=False):
+                log.msg(f"{self.name}: not started, the one before has not ended")
+                return
         await super().startBuild()

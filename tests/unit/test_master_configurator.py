@@ -13,6 +13,7 @@ from minios_master.configurator import MATRIX, MiniosConfigurator
 from minios_master.destination import Place
 from minios_master.factories import arch_factory
 from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
+from minios_master.nightly import NIGHTLY, TIMED
 from minios_master.remote.folders import RemoteFolder
 from minios_master.remote.gate import BUILDBOT_PORT
 from minios_master.remote.member_workers import WORKER_JOBS
@@ -61,12 +62,16 @@ def test_small_config(tmp_path: Path) -> None:
         "sw64": ["sw64-unattached"],
         "x86_64": ["local-x86_64"],
         "matrix": ["coordinator"],
+        "nightly": ["coordinator"],
     }
-    assert [one.collapseRequests for one in builders.values()] == [False] * 3
+    # A second nightly in the queue would find nothing to do.
+    collapsing = {name for name, one in builders.items() if one.collapseRequests}
+    assert collapsing == {NIGHTLY}
     assert {name: one.tags for name, one in builders.items()} == {
         "sw64": ["optional"],
         "x86_64": ["required"],
         "matrix": [],
+        "nightly": [],
     }
     assert builders["sw64"].properties == {"arch": "sw64"}
     schedulers = by_name(told["schedulers"])
@@ -74,6 +79,7 @@ def test_small_config(tmp_path: Path) -> None:
         "build-sw64": ["sw64"],
         "build-x86_64": ["x86_64"],
         "matrix": ["matrix"],
+        "nightly": ["nightly"],
     }
     assert told["protocols"] == {"null": {}}
     assert told["www"]["port"] == "tcp:8020:interface=127.0.0.1"
@@ -85,8 +91,9 @@ def test_real_config(tmp_path: Path) -> None:
     project = load_project(ROOT / "config")
     told = configure(ROOT / "config", tmp_path)
     builders = by_name(told["builders"])
-    assert set(builders) == {*project.arches, MATRIX}
-    schedulers = {*(scheduler_name(name) for name in project.arches), MATRIX, CANDIDATES, APPROVE}
+    assert set(builders) == {*project.arches, MATRIX, NIGHTLY}
+    named = {MATRIX, CANDIDATES, APPROVE, NIGHTLY, TIMED}
+    schedulers = {*(scheduler_name(name) for name in project.arches), *named}
     assert set(by_name(told["schedulers"])) == schedulers
     [poller] = told["change_source"]
     assert poller.name == "busybox"
@@ -100,7 +107,7 @@ def test_real_config(tmp_path: Path) -> None:
 def test_master_of_one_run_watches_nothing(tmp_path: Path) -> None:
     told = configure(ROOT / "config", tmp_path, lifeline=True)
     assert told["change_source"] == []
-    assert {CANDIDATES, APPROVE} & set(by_name(told["schedulers"])) == set()
+    assert {CANDIDATES, APPROVE, TIMED} & set(by_name(told["schedulers"])) == set()
 
 
 def test_one_cell_of_an_arch_at_a_time(tmp_path: Path) -> None:
@@ -192,12 +199,12 @@ def test_master_cfg_is_what_buildbot_takes(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MINIOS_CONFIG", str(write_config(tmp_path / "config")))
     monkeypatch.setenv("MINIOS_STATE", str(tmp_path / "state"))
     loaded = FileLoader(str(ROOT / "master"), "master.cfg").loadConfig()
-    assert {one.name for one in loaded.builders} == {"sw64", "x86_64", MATRIX, JANITOR}
+    assert {one.name for one in loaded.builders} == {"sw64", "x86_64", MATRIX, NIGHTLY, JANITOR}
     assert loaded.www["port"].endswith("interface=127.0.0.1")
     assert not StateLock(tmp_path / "state").is_held()
 
 
-@pytest.mark.parametrize("name", ["matrix", "coordinator", "local-arm", "local-"])
+@pytest.mark.parametrize("name", ["matrix", "nightly", "coordinator", "local-arm", "local-"])
 def test_arch_cannot_have_a_name_of_the_masters_own(name: str, tmp_path: Path) -> None:
     arch = X86_64.replace("name: x86_64", f"name: {name}").replace("amd64", "other")
     config = write_config(tmp_path / "config", {f"arches/{name}.yaml": arch})
@@ -207,7 +214,7 @@ def test_arch_cannot_have_a_name_of_the_masters_own(name: str, tmp_path: Path) -
 
 
 def test_all_of_the_masters_names_are_reserved() -> None:
-    assert {MATRIX, COORDINATOR} == RESERVED_NAMES
+    assert {MATRIX, NIGHTLY, COORDINATOR} == RESERVED_NAMES
     assert LOCAL_PREFIX == RESERVED_PREFIX
 
 
@@ -296,5 +303,6 @@ def test_remote_workers(tmp_path: Path) -> None:
     # The same after each reconfiguration, so that nobody is disturbed.
     again = by_name(configure(config, state)["workers"])
     assert again["sun"].password == workers["sun"].password
-    assert [service.name for service in told["services"]] == ["first-probe", "gate", "losses"]
+    names = ["first-probe", "missing-workers", "gate", "losses"]
+    assert [service.name for service in told["services"]] == names
     assert [service.name for service in configure(config, state, lifeline=True)["services"]] == ["lifeline"]

@@ -8,12 +8,13 @@ from buildbot.test import fakedb
 from buildbot.test.fake import fakemaster
 from buildbot.test.reactor import TestReactorMixin
 from configbed import MINIOS, write_config
-from masterbed import cell
+from masterbed import cell, release
 from minios_master.notices.generator import NoticeGenerator
-from minios_master.notices.missing import MISSING, MISSING_SECONDS, MissingWatch
+from minios_master.notices.missing import MISSING, MISSING_SECONDS, MissingWatch, away_since
 from minios_master.notices.reporters import notice_reporters
 from minios_master.notices.webhook import SignedWebhook
 from minios_master.remote.losses import PAUSED
+from nightlybed import FIRST, Nights, bad
 from noticebed import SECRET, Hook, serving
 from stepbed import make_tables
 from twisted.internet import defer
@@ -32,7 +33,7 @@ BAD = {"version": "1.40.0", "place": "a place", "reason": "why"}
 
 
 class ReporterCase(TestReactorMixin, unittest.TestCase):
-    """A fake master with a real database; builder 1 is the matrix, 2 another."""
+    """A fake master with a real database; builder 1 is the matrix, 3 the nightly, 2 another."""
 
     @defer.inlineCallbacks
     def setUp(self) -> Any:
@@ -40,7 +41,7 @@ class ReporterCase(TestReactorMixin, unittest.TestCase):
         self.setup_test_reactor()
         self.master = yield fakemaster.make_master(self, wantDb=True, wantData=True, wantMq=True)
         rows = [fakedb.Master(id=1), fakedb.Worker(id=1, name="w")]
-        for number, name in ((1, "matrix"), (2, "x86_64")):
+        for number, name in ((1, "matrix"), (2, "x86_64"), (3, "nightly")):
             rows += [
                 fakedb.Builder(id=number, name=name),
                 fakedb.Buildset(id=number),
@@ -50,7 +51,7 @@ class ReporterCase(TestReactorMixin, unittest.TestCase):
         self.built = 0
 
     def generator(self, channel: str = "mail") -> NoticeGenerator:
-        return NoticeGenerator(channel, "matrix", {"x86_64": "required"})
+        return NoticeGenerator(channel, "matrix", {"x86_64": "required"}, "nightly")
 
     async def finish(self, generator: Any, *, builder: int = 1, results: int = SUCCESS, **said: Any) -> Any:
         """A build ends; returns the report."""
@@ -90,6 +91,31 @@ class TestGenerator(ReporterCase):
         broken = [cell("x86_64", "failed")]
         assert await self.finish(self.generator(), builder=2, cells=broken) is None
         assert await self.finish(self.generator(), results=CANCELLED, cells=broken) is None
+
+    async def test_nightly_is_one_message_and_the_matrix_after_it_none(self) -> None:
+        night = Nights().night(FIRST, bad())
+        broken = [cell("x86_64", "failed"), cell("aarch64", "failed")]
+        report = await self.finish(
+            self.generator(), builder=3, cells=broken, nightly_report=night.as_json(), releases=[release()]
+        )
+        [notice] = report["notices"]
+        assert notice.event == "nightly-report"
+        assert notice.subject == "nightly of 2026-01-01 02:30 UTC: 1 failed"
+        assert "  x86_64 1.38.0 static, since 2026-01-01 02:30 UTC: compile failed" in notice.text
+        assert notice.data["verdict"] == "failed"
+        assert report["subject"] == f"[minios] {notice.subject}"
+        # What it told is not told again, and what gets better is.
+        assert await self.finish(self.generator(), cells=broken, releases=[release()]) is None
+        report = await self.finish(self.generator(), cells=[cell("x86_64"), cell("aarch64")])
+        assert [notice.event for notice in report["notices"]] == ["recovery"]
+        # The same a night later is another message.
+        again = await self.finish(self.generator(), builder=3, cells=broken, nightly_report=night.as_json())
+        assert again["notices"][0].identity != notice.identity
+
+    async def test_nightly_without_a_report_is_a_failure(self) -> None:
+        report = await self.finish(self.generator(), builder=3, results=FAILURE)
+        assert [notice.event for notice in report["notices"]] == ["first-failure"]
+        assert await self.finish(self.generator(), builder=3, results=CANCELLED) is None
 
     async def test_build_without_an_outcome(self) -> None:
         report = await self.finish(self.generator(), results=FAILURE)
@@ -225,6 +251,27 @@ class TestMissingWatch(ReporterCase):
         assert self.missing == [(MISSING, "w")]
         await self.stop()
 
+    async def test_since_when_a_worker_is_away_survives_the_master(self) -> None:
+        assert await away_since(self.master) == {}
+        await self.event("connected")
+        await self.event("disconnected")
+        since = await away_since(self.master)
+        assert since == {"w": "1970-01-01T00:00:00+00:00"}
+        self.reactor.advance(3600)
+        await self.stop()
+        await self.start()
+        assert await away_since(self.master) == since
+        await self.event("connected")
+        assert await away_since(self.master) == {}
+        await self.event("disconnected")
+        assert await away_since(self.master) == {"w": "1970-01-01T01:00:00+00:00"}
+        await self.stop()
+        # It came while no master listened for it.
+        await self.master.data.updates.workerConnected(1, self.master.masterid, {})
+        await self.start()
+        assert await away_since(self.master) == {}
+        await self.stop()
+
     async def test_worker_that_never_came_is_not_missing(self) -> None:
         self.reactor.advance(MISSING_SECONDS)
         assert self.missing == []
@@ -246,8 +293,9 @@ def configured(folder: Path, notices: str) -> Any:
 
 class TestConfigured:
     def test_nobody_by_default(self, tmp_path: Path) -> None:
-        project = configured(tmp_path, "")
-        assert notice_reporters(project, "matrix") == []
+        [watch] = notice_reporters(configured(tmp_path, ""), "matrix")
+        # The nightly's report has to know since when workers are away.
+        assert isinstance(watch, MissingWatch)
 
     def test_both(self, tmp_path: Path) -> None:
         project = configured(tmp_path, MAIL + HOOK)

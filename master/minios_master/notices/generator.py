@@ -31,11 +31,11 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
     Args:
         channel: the name under which it is kept, such as `mail`.
         builder: the parent builder.
-        nightly: the builder of the nightly, of which people get the report and nothing else.
         roles: the role of each arch that has one.
+        nightly: the builder of the nightly, of which people get the report and nothing else.
     """
 
-    compare_attrs = ("channel", "builder", "nightly", "roles")
+    compare_attrs = ("channel", "builder", "roles", "nightly")
     wanted_event_keys = (
         ("builds", None, "finished"),
         MISSING,
@@ -45,7 +45,7 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
         BAD_RELEASE,
     )
 
-    def __init__(self, channel: str, builder: str, nightly: str, roles: Mapping[str, str]) -> None:
+    def __init__(self, channel: str, builder: str, roles: Mapping[str, str], nightly: str = "") -> None:
         self.channel = channel
         self.builder = builder
         self.nightly = nightly

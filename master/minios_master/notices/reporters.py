@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
 
 
-def notice_reporters(project: Project, builder: str, nightly: str) -> list[Any]:
+def notice_reporters(project: Project, builder: str, nightly: str = "") -> list[Any]:
     """Services for the master: what knows since when workers are away, and whoever is to be told.
 
     Args:
@@ -27,7 +27,7 @@ def notice_reporters(project: Project, builder: str, nightly: str) -> list[Any]:
     notices = project.minios.notices
     found: list[Any] = []
     if notices.mail:
-        found.append(_mail(notices.mail, NoticeGenerator("mail", builder, nightly, roles)))
+        found.append(_mail(notices.mail, NoticeGenerator("mail", builder, roles, nightly)))
     if notices.webhook:
         found.append(
             SignedWebhook(
@@ -35,7 +35,7 @@ def notice_reporters(project: Project, builder: str, nightly: str) -> list[Any]:
                 url=notices.webhook.url,
                 secret=util.Secret(notices.webhook.secret),
                 insecure=notices.webhook.insecure,
-                generators=[NoticeGenerator("webhook", builder, nightly, roles)],
+                generators=[NoticeGenerator("webhook", builder, roles, nightly)],
             )
         )
     return [MissingWatch(), *found]

@@ -103,9 +103,9 @@ def judge(
     missing = _missing(memory, night)
     lines = tuple(_line(memory, night, cell, role(cell.arch)) for cell in night.cells)
     releases = _releases(night)
-    warnings = (*_cell_warnings(lines, growth), *_missing_warnings(missing, role))
+    warnings = tuple(_cell_warnings(lines, growth))
     report = NightlyReport(
-        verdict=_verdict(lines, releases, warnings, night.problem),
+        verdict=_verdict(lines, releases, bool(warnings or night.absent), night.problem),
         started=night.started,
         seconds=night.seconds,
         build=night.build,
@@ -124,7 +124,9 @@ def _line(memory: Memory, night: Night, cell: CellResult, role: str) -> CellLine
     known = memory.known.get(_name(cell))
     before = memory.failing.get(_name(cell))
     bad = state in BAD or state == "no-worker"
+    first = before.reason if before else cell.reason
     texts: dict[State, str] = {
+        "known-failure": f"{first}; nothing changed, so it was not compiled again",
         "changed": facts.why or "built",
         "tested": facts.retested,
         "reused": facts.retested or "its image was not tested again",
@@ -158,11 +160,11 @@ def _state(cell: CellResult, facts: CellFacts) -> State:
 
 def _missing(memory: Memory, night: Night) -> tuple[MissingLine, ...]:
     arches = dict.fromkeys(cell.arch for cell in night.cells if cell.outcome == "no-worker")
-    found = {f"a worker for {arch}": ("", night.attach.get(arch, "")) for arch in arches}
-    found |= {f"worker {name}": (since, "") for name, since in sorted(night.absent.items())}
+    lines = [MissingLine(f"a worker for {arch}", "", False, night.attach.get(arch, "")) for arch in arches]
+    lines += [MissingLine(f"worker {name}", since, True) for name, since in sorted(night.absent.items())]
     return tuple(
-        MissingLine(name, since or memory.missing.get(name, night.started), attach)
-        for name, (since, attach) in found.items()
+        line if line.since else dataclasses.replace(line, since=memory.missing.get(line.name, night.started))
+        for line in lines
     )
 
 
@@ -201,23 +203,17 @@ def _cell_warnings(lines: Sequence[CellLine], growth: float) -> list[str]:
     return found
 
 
-def _missing_warnings(missing: Sequence[MissingLine], role: Callable[[str], str]) -> list[str]:
-    """Of an arch that is in no release nobody waits for a worker."""
-    return [
-        f"{line.name} is missing since {line.since}"
-        for line in missing
-        if not (line.name.startswith("a worker for ") and role(line.name.split()[-1]) == "candidate")
-    ]
-
-
 def _verdict(
-    lines: Sequence[CellLine], releases: Sequence[ReleaseLine], warnings: Sequence[str], problem: str
+    lines: Sequence[CellLine],
+    releases: Sequence[ReleaseLine],
+    doubtful: bool,  # noqa: FBT001  # private
+    problem: str,
 ) -> Verdict:
     bad = any(line.state in BAD and line.role != "candidate" for line in lines)
     lacking = any(line.state == "no-worker" and line.role == "required" for line in lines)
     if problem or bad or lacking or any(line.outcome in _LOST for line in releases):
         return "failed"
-    return "warnings" if warnings else "good"
+    return "warnings" if doubtful else "good"
 
 
 def _remember(memory: Memory, night: Night, report: NightlyReport) -> Memory:

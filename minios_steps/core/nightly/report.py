@@ -89,8 +89,9 @@ class MissingLine:
     """A worker that is not connected, or an arch that has none.
 
     Args:
-        name: of the worker, or `a worker for ARCH`.
+        name: `worker NAME`, or `a worker for ARCH`.
         since: since when, ISO 8601 in UTC.
+        worker: whether it is one that was attached and is gone.
         attach: how to attach one; empty when it is not said.
     """
 
@@ -98,6 +99,7 @@ class MissingLine:
 
     name: str
     since: str
+    worker: bool
     attach: str = ""
 
 
@@ -107,7 +109,8 @@ class NightlyReport:
 
     Args:
         verdict: `failed` when a cell of a release's arch is bad, a required arch has no worker, or a
-            release could not be written; `warnings` for what deserves a look.
+            release could not be written; `warnings` for what deserves a look: a line
+            of `warnings`, or a worker that is gone.
         started: when, ISO 8601 in UTC.
         seconds: how long it took.
         build: its URL, which may be gone by now.

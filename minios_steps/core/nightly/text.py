@@ -16,12 +16,17 @@ def headline(report: NightlyReport) -> str:
     """One line: when, and how many cells came to what."""
     if report.problem:
         return f"nightly of {_time(report.started)}: {report.problem}"
+    gone = sum(1 for line in report.missing if line.worker)
     counts = (
-        (sum(1 for cell in report.cells if cell.state in BAD), "failed"),
+        (sum(1 for cell in report.cells if _is_bad(cell)), "failed"),
         (_count(report, "changed"), "changed"),
         (_count(report, "tested"), "unchanged and tested again"),
         (_count(report, "reused"), "unchanged and not tested"),
-        (_count(report, "no-worker"), "without a worker"),
+        (
+            sum(1 for cell in report.cells if cell.state == "no-worker" and not _is_bad(cell)),
+            "without a worker",
+        ),
+        (gone, "worker missing" if gone == 1 else "workers missing"),
         (len(report.warnings), "warning" if len(report.warnings) == 1 else "warnings"),
     )
     told = ", ".join(f"{number} {what}" for number, what in counts if number)
@@ -31,11 +36,11 @@ def headline(report: NightlyReport) -> str:
 def report_lines(report: NightlyReport) -> Iterator[str]:
     """The whole report, a line at a time; what is bad comes first."""
     yield headline(report)
-    yield from _section("failed", (_bad(cell) for cell in report.cells if cell.state in BAD))
+    yield from _section("failed", (_bad(cell) for cell in report.cells if _is_bad(cell)))
     yield from _section("warnings", report.warnings)
     yield from _section("changed", (_good(cell) for cell in report.cells if cell.state == "changed"))
     yield from _section(
-        "unchanged, the released image tested again",
+        "unchanged, tested again",
         (_good(cell) for cell in report.cells if cell.state == "tested"),
     )
     yield from _section("releases", map(_release, report.releases))
@@ -63,8 +68,12 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in found)
 
 
+def _is_bad(cell: CellLine) -> bool:
+    return cell.state in BAD or (cell.state == "no-worker" and cell.role == "required")
+
+
 def _bad(cell: CellLine) -> str:
-    what = "" if cell.state == "failed" else f"{cell.state}: "
+    what = "" if cell.state in ("failed", "known-failure") else f"{cell.state}: "
     candidate = " (candidate)" if cell.role == "candidate" else ""
     return f"{cell.name}{candidate}, since {_time(cell.since)}: {what}{cell.text}"
 
