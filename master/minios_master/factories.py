@@ -15,8 +15,8 @@ from minios_steps.reuse_candidate import ReuseCandidate
 from minios_steps.trigger_matrix import matrix_properties
 
 from .identity import holder_of
+from .lean_build import LeanBuild
 from .local_worker_names import LOCAL_PREFIX
-from .lost_build import CellBuild
 from .nightly import known_failure_step, nightly_builder, retest_step
 from .remote.member_workers import WORKER_JOBS
 from .stoppable_build import StoppableBuild
@@ -195,7 +195,7 @@ def arch_factory(project: Project, arch: Arch, settings: Settings, place: Place,
             retest_step(project, arch, settings, place, password=password_of(place)),
             *last,
         ],
-        CellBuild,
+        LeanBuild,
     )
 
 

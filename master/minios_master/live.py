@@ -50,7 +50,9 @@ def progress_table(progress: MatrixProgress, width: int) -> Table:
     # It has what is left of the line and never pushes the others.
     table.add_column("now", overflow="ellipsis", no_wrap=True, ratio=1)
     for cell in progress.cells:
-        marks = [_mark(cell.steps.get(name, "waiting")) for name in PIPELINE]
+        # A step that an ended build does not have was not needed.
+        missing = "waiting" if cell.state == "running" else "skipped"
+        marks = [_mark(cell.steps.get(name, missing)) for name in PIPELINE]
         shown = marks if wide else [Text().join(marks)]
         # A text of its own: a compiler's message is full of what a table takes for markup.
         now = Text(printable(cell.text))

@@ -32,6 +32,7 @@ _SIGNATURE = '.layers[0].annotations["dev.cosignproject.cosign/signature"]'
 _ENGINE = "it needs an engine; test_registry_tour.py does the same on one of its own"
 _IMAGE = "127.0.0.1:5000/team/minios:latest"
 _TWO_BUILDS = "it needs two builds that differ; test_reproduce.py makes such two"
+_NIGHT = "it builds every arch; test_nightly.py runs it on a small configuration"
 _VENDOR = "on another machine, with an invite; test_remote_worker.py does"
 _ATTACHED = "it needs a worker that is attached; test_probe.py has one"
 NOT_RUN = {
@@ -55,6 +56,8 @@ NOT_RUN = {
     "minios worker probe s390x-1": _ATTACHED,
     "minios arch new s390x --from-worker s390x-1 --build": _ATTACHED,
     "minios diff 2e773840d6db bc4ab25f696b": _TWO_BUILDS,
+    "minios nightly run": _NIGHT,
+    "minios nightly report": _NIGHT,
     "sh minios-worker-python3.7.run --invite TOKEN": _VENDOR,
     **{
         f"~/minios-worker/minios-worker {command}": _VENDOR

@@ -103,6 +103,11 @@ def test_table_is_a_line_for_each_cell_and_loses_only_the_end(width: int) -> Non
     assert max(len(line) for line in (head, row, other)) <= width
 
 
+def test_step_that_an_ended_cell_does_not_have_was_not_needed() -> None:
+    _, row = drawn(cell(state="done", text="reused", probe="done", reuse="done")).splitlines()
+    assert row.split()[3:13] == [*"✓✓--------"]
+
+
 def test_terminal_is_left_as_it_was() -> None:
     out = io.StringIO()
     console = Console(file=out, width=160, force_terminal=True, color_system=None)

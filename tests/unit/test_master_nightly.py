@@ -118,7 +118,9 @@ class TestClock(TestReactorMixin, unittest.TestCase):
         builder = await self.master.data.updates.findBuilderId(NIGHTLY)
         number = 1 if complete else 2
         rows = [
+            fakedb.SourceStamp(id=number),
             fakedb.Buildset(id=number),
+            fakedb.BuildsetSourceStamp(buildsetid=number, sourcestampid=number),
             fakedb.BuildRequest(id=number, buildsetid=number, builderid=builder, complete=int(complete)),
         ]
         await self.master.db.insert_test_data(rows)
