@@ -93,7 +93,7 @@ def nightly_builder(
         factory=factory(its_steps),
         # Two at once would each take the other's cells for what changed since last night.
         locks=[lock.access("exclusive")],
-        collapseRequests=True,
+        collapseRequests=False,
     )
 
 
