@@ -4,8 +4,9 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from buildbot.db.enginestrategy import create_engine
-from minios_master.sqlite import SqliteHold
+from minios_master.sqlite import SqlitePool
 from sqlalchemy import text
 
 if TYPE_CHECKING:
@@ -15,46 +16,44 @@ FULL, NORMAL = 2, 1
 """Of `PRAGMA synchronous`."""
 
 
-def hold(engine: Any) -> SqliteHold:
-    service = SqliteHold()
+def start(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    master = SimpleNamespace(db=SimpleNamespace(pool=SimpleNamespace(engine=engine)))
     # Buildbot gives a service its master through its parent.
-    SqliteHold.master = SimpleNamespace(db=SimpleNamespace(pool=SimpleNamespace(engine=engine)))
-    return service
+    monkeypatch.setattr(SqlitePool, "master", master)
+    asyncio.run(SqlitePool().startService())
 
 
 def synchronous(engine: Any) -> int:
-    """A transaction as Buildbot makes it, on a connection of its own."""
+    """A transaction as Buildbot makes it."""
     with engine.connect() as connection, connection.begin():
         connection.execute(text("INSERT INTO one VALUES (1)"))
         return int(connection.execute(text("PRAGMA synchronous")).scalar())
 
 
-def test_log_stays_between_transactions(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(SqliteHold, "master", None)
+def test_log_stays_between_transactions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = create_engine("sqlite:///state.sqlite", basedir=str(tmp_path))
     with engine.connect() as connection, connection.begin():
         connection.execute(text("CREATE TABLE one (number INTEGER)"))
     log = tmp_path / "state.sqlite-wal"
-    # When this fails, Buildbot keeps a connection, and SqliteHold can go.
+    # When this fails, Buildbot keeps its connections, and SqlitePool can go.
     assert synchronous(engine) == FULL
     assert not log.exists()
 
-    service = hold(engine)
-    asyncio.run(service.startService())
-    assert synchronous(engine) == NORMAL
+    start(engine, monkeypatch)
+    assert [synchronous(engine) for _ in range(3)] == [NORMAL] * 3
     assert log.exists()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM one")).scalar() == 4
 
-    asyncio.run(service.stopService())
-    assert synchronous(engine) == FULL
+    # What Buildbot does when it stops.
+    engine.dispose()
     assert not log.exists()
 
 
-def test_other_databases_are_left_alone(monkeypatch: Any) -> None:
-    monkeypatch.setattr(SqliteHold, "master", None)
-    for engine in (
-        SimpleNamespace(dialect=SimpleNamespace(name="postgresql"), url=SimpleNamespace(database="x")),
-        SimpleNamespace(dialect=SimpleNamespace(name="sqlite"), url=SimpleNamespace(database="")),
-    ):
-        service = hold(engine)
-        asyncio.run(service.startService())
-        asyncio.run(service.stopService())
+@pytest.mark.parametrize(("dialect", "database"), [("postgresql", "x"), ("sqlite", "")])
+def test_other_databases_are_left_alone(dialect: str, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = SimpleNamespace(
+        dialect=SimpleNamespace(name=dialect), url=SimpleNamespace(database=database), pool="theirs"
+    )
+    start(engine, monkeypatch)
+    assert engine.pool == "theirs"
