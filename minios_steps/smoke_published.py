@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildbot.process.results import FAILURE, WARNINGS
+from buildbot.process.results import WARNINGS
 
 from minios_steps.core.candidates import CandidateStore, CellRecord
 from minios_steps.core.errors import MiniosError
@@ -74,10 +74,8 @@ class SmokePublished(RegistryStep, SmokeTest):
         layer = self.scratch(self.work_root, fresh=True) / "layer.tar.gz"
         await self.in_thread(layer.write_bytes, image.layer)
         self.tell(f"{where} {record.descriptor.digest.short} is verified")
-        result = await self.run_checks(layer, retest_checks(image.applets, record.smoke), image.interpreter)
-        self.summary = f"{where} {record.descriptor.digest.short}: {self.summary}"
-        if result == FAILURE:
-            self.setProperty("problem", self.summary, self.name)
+        results = await self.run_checks(layer, retest_checks(image.applets, record.smoke), image.interpreter)
+        result = self.tell_results(results, f"{where} {record.descriptor.digest.short}: ")
         self.setProperty("retested", self.summary, self.name)
         return result
 

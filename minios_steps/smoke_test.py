@@ -11,7 +11,7 @@ from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.kconfig import parse_dotconfig
-from minios_steps.core.smoke import parse_smoke, runner, smoke_script
+from minios_steps.core.smoke import SmokeResult, parse_smoke, runner, smoke_script
 from minios_steps.core.smoke_checks import smoke_checks
 from minios_steps.core.tarball import LayerFile
 from minios_steps.step import MiniosStep
@@ -58,7 +58,9 @@ class SmokeTest(MiniosStep):
         applets = (folder / "applets.txt").read_text("utf-8").split()
         config = parse_dotconfig((folder / "dot.config").read_text("utf-8"))
         interpreter = str(self.getProperty("interpreter", ""))
-        return await self.run_checks(layer.path, smoke_checks(applets, config), interpreter)
+        results = await self.run_checks(layer.path, smoke_checks(applets, config), interpreter)
+        self.setProperty("smoke", [dataclasses.asdict(r) for r in results], self.name)
+        return self.tell_results(results)
 
     def can_run(self) -> bool:
         """Whether the worker runs the arch's programs somehow; else the summary says that it does not."""
@@ -67,8 +69,10 @@ class SmokeTest(MiniosStep):
         self.summary = f"not run: the worker cannot execute {self.arch.name} and has no emulator"
         return False
 
-    async def run_checks(self, layer: Path, checks: Sequence[SmokeCheck], interpreter: str) -> int:
-        """Unpack a layer on the worker, run checks on its BusyBox and tell.
+    async def run_checks(
+        self, layer: Path, checks: Sequence[SmokeCheck], interpreter: str
+    ) -> tuple[SmokeResult, ...]:
+        """Unpack a layer on the worker and run checks on its BusyBox.
 
         Args:
             layer: the gzipped layer, on the master.
@@ -98,18 +102,22 @@ class SmokeTest(MiniosStep):
         results = parse_smoke(output.stdout, checks, nonce)
         lines = [f"{r.outcome:<8}{r.name}: {r.detail}" for r in results]
         await self.addCompleteLog("checks", "\n".join(lines) + "\n")
-        self.setProperty("smoke", [dataclasses.asdict(r) for r in results], self.name)
+        return results
+
+    def tell_results(self, results: Sequence[SmokeResult], what: str = "") -> int:
+        """Sum up how checks ended; `what` is put before the summary. Returns a Buildbot result."""
         failed = [r for r in results if not r.ok]
         self.setStatistic("checks", len(results))
         self.setStatistic("failed", len(failed))
-        how = "natively" if native else f"under {Path(emulator).name}"
+        native = bool(self.getProperty("native", True))
+        how = "natively" if native else f"under {Path(self.getProperty('emulator')).name}"
         if failed:
-            self.summary = f"smoke test failed {how}: {failed[0].name}: {failed[0].detail}"
+            self.summary = f"{what}smoke test failed {how}: {failed[0].name}: {failed[0].detail}"
             self.setProperty("problem", self.summary, self.name)
             return int(FAILURE)
         skipped = sum(1 for r in results if r.outcome == "skipped")
         told = f", {skipped} not configured" if skipped else ""
-        self.summary = f"{len(results) - skipped} checks passed {how}{told}"
+        self.summary = f"{what}{len(results) - skipped} checks passed {how}{told}"
         return int(SUCCESS)
 
     async def _unpack(self, layer: Path) -> None:

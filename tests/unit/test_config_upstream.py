@@ -9,6 +9,7 @@ from docsbed import DOCUMENTS, blocks
 
 from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.config.load import load_project
+from minios_steps.core.config.nightly import Nightly
 from minios_steps.core.config.notices import Notices
 from minios_steps.core.config.upstream import Upstream
 from minios_steps.core.errors import ConfigError
@@ -88,6 +89,11 @@ def test_wrong(tmp_path: Path, old: str, new: str, what: str) -> None:
 def test_examples_of_the_operators_page() -> None:
     page = next(path for path in DOCUMENTS if path.name == "operator.md")
     told = [yaml.safe_load(block.text) for block in blocks(page) if block.language == "yaml"]
-    models = {"destination": RegistryDestination, "upstream": Upstream, "notices": Notices}
+    models = {
+        "destination": RegistryDestination,
+        "upstream": Upstream,
+        "notices": Notices,
+        "nightly": Nightly,
+    }
     found = {key: models[key].model_validate(value) for each in told for key, value in each.items()}
     assert set(found) == set(models)

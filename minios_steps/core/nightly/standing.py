@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from minios_steps.core.oci.store import ImageStore
     from minios_steps.core.version import Version
 
+_RELEASED = ("required", "optional")
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -52,11 +54,9 @@ class Standing:
         fresh = [
             cell
             for cell in cells
-            if cell.outcome in GOOD
-            and roles[cell.arch] != "candidate"
-            and not self.has(cell.arch, cell.digest)
+            if cell.outcome in GOOD and roles[cell.arch] in _RELEASED and not self.has(cell.arch, cell.digest)
         ]
-        strangers = [arch for arch in self.images if roles.get(arch, "candidate") == "candidate"]
+        strangers = [arch for arch in self.images if roles.get(arch) not in _RELEASED]
         return not fresh and not strangers
 
 
