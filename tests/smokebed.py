@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
+
+from stepbed import download, make_folder, remove_folder, shell
 
 if TYPE_CHECKING:
     from minios_steps.core.smoke_checks import SmokeCheck
@@ -17,3 +20,28 @@ def answers(nonce: str, checks: tuple[SmokeCheck, ...], **wrong: tuple[int, str]
             bars = "".join(f"|{line}\n" for line in output.split("\n"))
             text += f"{nonce} begin {check.name} {code}\n{bars}\n{nonce} errors\n\n{nonce} end\n"
     return text
+
+
+def exchange(checks: tuple[SmokeCheck, ...], sent: list[bytes], **wrong: tuple[int, str]) -> tuple[Any, ...]:
+    """All that a smoke test says to the worker, which answers as `answers`; `sent` gets the layer."""
+    scripts: list[str] = []
+
+    def keep(data: bytes) -> None:
+        scripts.append(data.decode())
+
+    def answer(remote: Any) -> None:
+        found = re.search(r"echo \"([0-9a-f]{16}) begin", scripts[0])
+        assert found
+        remote.remote_update([({"stdout": answers(found[1], checks, **wrong)}, 0)])
+
+    folder = "build/smoke"
+    script = "gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C root && rm layer.tar*"
+    run = shell(["sh", "smoke.sh"], workdir=folder, timeout=90, max_lines=20_000)
+    return (
+        remove_folder(folder),
+        make_folder(f"{folder}/root"),
+        download("layer.tar.gz", workdir=folder, text=False, into=sent.append),
+        shell(["sh", "-c", script], workdir=folder).exit(0),
+        download("smoke.sh", workdir=folder, text=True, into=keep),
+        run.behavior(answer).exit(0),
+    )

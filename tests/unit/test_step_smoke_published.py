@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
 from releasebed import House, cell
-from smokebed import answers
-from stepbed import StepCase, download, interrupted, make_folder, remove_folder, shell
+from smokebed import exchange
+from stepbed import StepCase, interrupted
 
 from minios_steps import smoke_published
 from minios_steps.core.nightly.retest import retest_checks
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 CHECKS = retest_checks(["sh"], [])
 PASSED = sum(1 for check in CHECKS if not check.skip)
 TOLD = f"{PASSED} checks passed natively, {len(CHECKS) - PASSED} not configured"
-WORKDIR = "build/smoke"
 
 
 class Retesting(StepCase):
@@ -36,7 +34,6 @@ class Retesting(StepCase):
         found = self.house.store.latest(arch, "1.38.0", "static")
         assert found
         self.record: CellRecord = found
-        self.scripts: list[str] = []
         self.sent: list[bytes] = []
         options = {
             "layout": self.house.layout.root,
@@ -55,24 +52,7 @@ class Retesting(StepCase):
         self.set_properties(candidate=self.record.as_json(), reused=True, native=True, emulator="")
 
     def commands(self, **wrong: tuple[int, str]) -> tuple[Any, ...]:
-        def keep(data: bytes) -> None:
-            self.scripts.append(data.decode())
-
-        def answer(remote: Any) -> None:
-            found = re.search(r"echo \"([0-9a-f]{16}) begin", self.scripts[0])
-            assert found
-            remote.remote_update([({"stdout": answers(found[1], CHECKS, **wrong)}, 0)])
-
-        script = "gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C root && rm layer.tar*"
-        run = shell(["sh", "smoke.sh"], workdir=WORKDIR, timeout=90, max_lines=20_000)
-        return (
-            remove_folder("build/smoke"),
-            make_folder("build/smoke/root"),
-            download("layer.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append),
-            shell(["sh", "-c", script], workdir=WORKDIR).exit(0),
-            download("smoke.sh", workdir=WORKDIR, text=True, into=keep),
-            run.behavior(answer).exit(0),
-        )
+        return exchange(CHECKS, self.sent, **wrong)
 
     async def passes(self, told: str) -> None:
         before = self.house.snapshot() if self.house.layout.exists else {}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from minios_steps.core.cell_result import GOOD
 from minios_steps.core.oci.index import parse_index
-from minios_steps.core.oci.model import MANIFEST_LIMIT
 from minios_steps.core.tags import tags_of
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def standing(store: ImageStore, project: Project, version: Version, variant: Var
     index = found.pop()
     if index is None or found:
         return None
-    raw = store.read(index.digest, MANIFEST_LIMIT)
+    raw = store.manifest(index.digest).raw
     platforms = {arch.platform.platform.normalised: name for name, arch in project.arches.items()}
     images = {
         platforms.get(entry.platform.normalised, str(entry.platform)): entry
