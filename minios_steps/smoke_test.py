@@ -121,10 +121,12 @@ class SmokeTest(MiniosStep):
         return int(SUCCESS)
 
     async def _unpack(self, layer: Path) -> None:
-        await self.remove_folder("build/smoke")
-        await self.make_folder(f"build/smoke/{ROOT}")
         await self.download_file(layer, "layer.tar.gz")
-        script = f"gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C {ROOT} && rm layer.tar*"
+        # What an earlier test left goes first, whole: it may have been another image's.
+        script = (
+            f"rm -rf {ROOT} smoke.* && mkdir {ROOT} && gzip -dc layer.tar.gz > layer.tar"
+            f" && tar xf layer.tar -C {ROOT} && rm layer.tar*"
+        )
         output = await self.command(["sh", "-c", script], collect=True)
         if output.code:
             raise MiniosError(f"the worker cannot unpack the layer: {output.last_line}")

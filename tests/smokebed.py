@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from stepbed import download, make_folder, remove_folder, shell
+from stepbed import download, shell
 
 if TYPE_CHECKING:
     from minios_steps.core.smoke_checks import SmokeCheck
@@ -22,6 +22,13 @@ def answers(nonce: str, checks: tuple[SmokeCheck, ...], **wrong: tuple[int, str]
     return text
 
 
+UNPACK = (
+    "rm -rf root smoke.* && mkdir root && gzip -dc layer.tar.gz > layer.tar"
+    " && tar xf layer.tar -C root && rm layer.tar*"
+)
+"""How the layer is unpacked on the worker."""
+
+
 def exchange(checks: tuple[SmokeCheck, ...], sent: list[bytes], **wrong: tuple[int, str]) -> tuple[Any, ...]:
     """All that a smoke test says to the worker, which answers as `answers`; `sent` gets the layer."""
     scripts: list[str] = []
@@ -35,13 +42,10 @@ def exchange(checks: tuple[SmokeCheck, ...], sent: list[bytes], **wrong: tuple[i
         remote.remote_update([({"stdout": answers(found[1], checks, **wrong)}, 0)])
 
     folder = "build/smoke"
-    script = "gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C root && rm layer.tar*"
     run = shell(["sh", "smoke.sh"], workdir=folder, timeout=90, max_lines=20_000)
     return (
-        remove_folder(folder),
-        make_folder(f"{folder}/root"),
         download("layer.tar.gz", workdir=folder, text=False, into=sent.append),
-        shell(["sh", "-c", script], workdir=folder).exit(0),
+        shell(["sh", "-c", UNPACK], workdir=folder).exit(0),
         download("smoke.sh", workdir=folder, text=True, into=keep),
         run.behavior(answer).exit(0),
     )

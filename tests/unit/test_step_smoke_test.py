@@ -8,8 +8,8 @@ from typing import Any
 from archbed import make_arch
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
-from smokebed import answers
-from stepbed import StepCase, disk_full, download, interrupted, make_folder, remove_folder, shell
+from smokebed import UNPACK, answers
+from stepbed import StepCase, disk_full, download, interrupted, shell
 from tinyimage import make_image
 
 from minios_steps.core.smoke_checks import smoke_checks
@@ -39,15 +39,10 @@ class SmokeCase(StepCase):
         self.set_properties(native=True, emulator="", cell_dir=str(cell), layer=layer.as_json())
 
     def unpack(self) -> Any:
-        script = "gzip -dc layer.tar.gz > layer.tar && tar xf layer.tar -C root && rm layer.tar*"
-        return shell(["sh", "-c", script], workdir=WORKDIR)
+        return shell(["sh", "-c", UNPACK], workdir=WORKDIR)
 
-    def up_to_unpack(self, timeout: int = 300) -> tuple[Any, ...]:
-        return (
-            remove_folder("build/smoke", timeout),
-            make_folder("build/smoke/root"),
-            download("layer.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append),
-        )
+    def up_to_unpack(self) -> tuple[Any, ...]:
+        return (download("layer.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append),)
 
     def up_to_script(self) -> tuple[Any, ...]:
         def keep(data: bytes) -> None:
@@ -117,7 +112,7 @@ class Running(SmokeCase):
         self.smoke(check_timeout=Property("seconds"), timeout_factor=2.0)
         self.set_properties(seconds=10)
         self.expect_commands(
-            *self.up_to_unpack(600),
+            *self.up_to_unpack(),
             shell(self.unpack().args["command"], workdir=WORKDIR, timeout=600, max_time=7200).exit(0),
             self.up_to_script()[-1],
             self.answering(self.run_script(timeout=80, max_time=7200)).exit(0),
@@ -216,15 +211,15 @@ class Failing(SmokeCase):
         self.smoke()
         return self.refused(
             "the worker could not write 'layer.tar.gz': [Errno 28] No space left on device",
-            *self.up_to_unpack()[:2],
             disk_full(download("layer.tar.gz", workdir=WORKDIR, text=False)),
         )
 
-    def test_folder_cannot_be_removed(self) -> Any:
+    def test_what_an_earlier_one_left_cannot_be_removed(self) -> Any:
         self.smoke()
         return self.refused(
-            "cannot remove 'build/smoke' on the worker: rm: busy",
-            remove_folder("build/smoke").stderr("rm: busy\n").exit(1),
+            "the worker cannot unpack the layer: rm: cannot remove 'root': Device or resource busy",
+            *self.up_to_unpack(),
+            self.unpack().stderr("rm: cannot remove 'root': Device or resource busy\n").exit(1),
         )
 
     def test_dynamic_without_a_loader(self) -> Any:

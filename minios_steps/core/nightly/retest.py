@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minios_steps.core.oci.model import MANIFEST_LIMIT, RawManifest
-from minios_steps.core.oci.verify import LAYER_LIMIT, scan_layer, unpack_layer, verify_candidate
-from minios_steps.core.rootfs import BUSYBOX
+from minios_steps.core.oci.verify import LAYER_LIMIT, verify_candidate
 from minios_steps.core.smoke_checks import smoke_checks
 
 if TYPE_CHECKING:
@@ -73,15 +72,8 @@ def fetch_image(source: BlobSource, descriptor: Descriptor, arch: Arch, record: 
     found = verify_candidate(once, descriptor, arch, str(record.key), variant)
     manifest = RawManifest.parse(once.read(descriptor.digest, MANIFEST_LIMIT))
     layer = once.read(manifest.layers[0].digest, LAYER_LIMIT)
-    return Retest(layer, found.program.interpreter, _applets(layer))
-
-
-def _applets(layer: bytes) -> tuple[str, ...]:
-    links = {entry.path: entry.target for entry in scan_layer(unpack_layer(layer)) if entry.kind != "symlink"}
-    # Docker keeps a file's bytes under whichever of its hard links comes first.
-    program = links.get(BUSYBOX) or BUSYBOX
-    names = {path.rpartition("/")[2] for path, target in links.items() if program in (path, target)}
-    return tuple(sorted(names - set(_NO_LINKS)))
+    applets = tuple(name for name in found.names if name not in _NO_LINKS)
+    return Retest(layer, found.program.interpreter, applets)
 
 
 def retest_checks(applets: Iterable[str], smoke: Iterable[Mapping[str, Any]]) -> tuple[SmokeCheck, ...]:

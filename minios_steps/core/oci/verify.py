@@ -55,7 +55,10 @@ class BlobSource(Protocol):
 
 @dataclass(frozen=True)
 class VerifiedCandidate:
-    """What was found in a candidate's own bytes; `size` of manifest, config and layer together."""
+    """What was found in a candidate's own bytes.
+
+    `size` is of manifest, config and layer together; `names` are those that BusyBox has in the layer.
+    """
 
     descriptor: Descriptor
     platform: Platform
@@ -64,6 +67,7 @@ class VerifiedCandidate:
     diff_id: Digest
     size: int
     program: ElfInfo
+    names: tuple[str, ...]
 
 
 def verify_candidate(
@@ -103,10 +107,10 @@ def verify_candidate(
     tar = unpack_layer(fetch(source, layer, LAYER_LIMIT, "layer"))
     if (unpacked := Digest.of(tar)) != diff_id:
         raise ImageError(f"the layer's diff id: the config says {diff_id}, found {unpacked}")
-    program = _check_program(tar, arch, variant)
+    program, names = _check_program(tar, arch, variant)
     size = descriptor.size + manifest.config.size + layer.size
     return VerifiedCandidate(
-        descriptor, platform, manifest.config.digest, layer.digest, diff_id, size, program
+        descriptor, platform, manifest.config.digest, layer.digest, diff_id, size, program, names
     )
 
 
@@ -170,7 +174,7 @@ def unpack_layer(packed: bytes) -> bytes:
     return tar
 
 
-def _check_program(tar: bytes, arch: Arch, variant: Variant) -> ElfInfo:
+def _check_program(tar: bytes, arch: Arch, variant: Variant) -> tuple[ElfInfo, tuple[str, ...]]:
     # Only names are kept: the bytes of a whole layer need not be in memory twice.
     tree = {entry.path: dataclasses.replace(entry, data=None) for entry in scan_layer(tar)}
     program = _read_program(tar, tree, BUSYBOX, arch)
@@ -185,13 +189,25 @@ def _check_program(tar: bytes, arch: Arch, variant: Variant) -> ElfInfo:
         if loader is None or loader.kind == "dir":
             raise ImageError(f"{BUSYBOX} names the loader {program.interpreter}, which is not in the layer")
         _read_program(tar, tree, loader.path, arch)
-    return program
+    return program, _names(tree)
+
+
+def _names(tree: Mapping[str, Entry]) -> tuple[str, ...]:
+    holder = _holder(tree, BUSYBOX)
+    found = (
+        path for path, entry in tree.items() if entry.kind != "symlink" and holder in (path, entry.target)
+    )
+    return tuple(sorted({path.rpartition("/")[2] for path in found}))
+
+
+def _holder(tree: Mapping[str, Entry], path: str) -> str:
+    """The entry that has a file's bytes: Docker keeps them under whichever of its hard links comes first."""
+    named = tree.get(path)
+    return named.target if named and named.kind == "hardlink" else path
 
 
 def _read_program(tar: bytes, tree: Mapping[str, Entry], path: str, arch: Arch) -> ElfInfo:
-    # Docker keeps a file's bytes under whichever of its hard links comes first.
-    named = tree.get(path)
-    holder = named.target if named and named.kind == "hardlink" else path
+    holder = _holder(tree, path)
     for entry in scan_layer(tar):
         if entry.path == holder and isinstance(entry.data, bytes):
             program = read_elf(entry.data, path)
