@@ -33,7 +33,6 @@ from .remote.member_workers import member_worker, working
 from .remote.probing import FirstProbe, probe_builder, probe_scheduler
 from .remote.roster import UNATTACHED_SUFFIX
 from .settings import Settings, free_port
-from .sqlite import SqlitePool
 from .upstream import upstream_schedulers, upstream_sources
 
 if TYPE_CHECKING:
@@ -86,7 +85,6 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self._add_web(project, config_dict)
         self._add_secrets(config_dict)
         services = config_dict.setdefault("services", [])
-        services.append(SqlitePool())
         if self.settings.lifeline:
             # Whoever started it sees what happens, and it is gone before another machine could come in.
             services.append(Lifeline())
