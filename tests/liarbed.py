@@ -131,8 +131,13 @@ class Liar:
         self.process = self._start()
 
     def wait(self) -> None:
-        """Wait until the master has it."""
-        wait_for(lambda: self.told()["connected"], f"{self.name} connected", 30)
+        """Wait until the master has it, and gives it cells."""
+
+        def is_ready() -> bool:
+            told = self.told()
+            return bool(told["connected"] and told["cells"])
+
+        wait_for(is_ready, f"{self.name} connected and probed", 30)
 
     def told(self) -> dict[str, Any]:
         """What the master says of it."""
