@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GROWTH = 60 << 20
 """Bytes of memory that the master may have more when the liars are done."""
-SLOW = 4
+SLOW = 15
 """Seconds that asking the command line takes on a busy machine."""
 POLICY = "policy: {carry_over: false, claim_timeout: 30, cell_timeout: 300}\n"
 
