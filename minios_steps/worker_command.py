@@ -23,6 +23,8 @@ GRACE_SECONDS = 60.0
 
 SLACK = 64 << 20
 """Bytes of output that may come while a command that has too much of it is being stopped."""
+LATE = 100
+"""Messages that may come after a command has ended; of one that is being stopped there are some."""
 MARGIN = 1000
 """Lines that a worker may send after it has counted to the limit, and its own about the command."""
 
@@ -46,6 +48,7 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
     logs: dict[str, Any]
     problem = ""
     _limit: Any = None
+    _late = 0
 
     def bound(self, *, seconds: float, max_lines: int = 10_000, max_output: int = MAX_OUTPUT) -> None:
         """Set the bounds.
@@ -73,6 +76,11 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
 
     def remote_update(self, updates: Any) -> int:
         """Take what the worker sends while the command runs; returns the number it wants back."""
+        if not self.active:
+            self._late += 1
+            if self._late > LATE:
+                self._abort("went on with a command that had ended")
+            return 0
         try:
             for key, value in _updates(updates):
                 if self.active and self._accept(key, value):
@@ -151,14 +159,17 @@ class _Bounded(remotecommand.RemoteCommand):  # type: ignore[misc]
         """The worker does not do what it is told: its connection is of no use, and ends."""
         if not self.active:
             return
+        self._abort(why)
+        if self.active:
+            # The end of a connection may be told to nobody.
+            self._after(1, self._give_up, why)
+
+    def _abort(self, why: str) -> None:
         mind = getattr(self.conn, "mind", None)
         if mind is not None:
             if self.worker is not None:
                 self.worker.lost_because = why
             mind.broker.transport.abortConnection()
-        if self.active:
-            # The end of a connection may be told to nobody.
-            self._after(1, self._give_up, why)
 
     def _give_up(self, why: str) -> None:
         if self.active:

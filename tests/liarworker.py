@@ -20,9 +20,8 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python import log
 from zope.interface import implementer
 
-LIES = ("other-elf", "traversal", "endless-file", "endless-output", "swap")
+LIES = ("other-elf", "traversal", "endless-output", "swap", "vanish")
 _RISCV = 243
-_BLOCK = 1 << 19
 
 
 def lie_of(folder: Path) -> str:
@@ -83,21 +82,15 @@ class GateEndpoint:
         return done
 
 
-def install(folder: Path) -> None:
-    """Put the lies where the worker's own code would tell the truth."""
+def lie_in_transfers(folder: Path) -> None:
+    """Put lies where the worker's own code would move the right file."""
     upload, download = transfer.WorkerFileUploadCommand, transfer.WorkerFileDownloadCommand
-    start_upload, start_download, write = upload.start, download.start, upload._writeBlock
-    send = worker_pb.ProtocolCommandPb.protocol_send_update_message
+    start_upload, start_download = upload.start, download.start
 
     def lying_start(self: Any) -> Any:
         if self.path.endswith("install.tar"):
             _spoil(Path(self.path), lie_of(folder))
         return start_upload(self)
-
-    def lying_write(self: Any) -> Any:
-        if lie_of(folder) == "endless-file" and self.path.endswith("install.tar"):
-            return self.writer.callRemote("write", bytes(_BLOCK)).addCallback(lambda _: False)
-        return write(self)
 
     def lying_download(self: Any) -> Any:
         ended = start_download(self)
@@ -106,21 +99,45 @@ def install(folder: Path) -> None:
             ended.addCallback(lambda result: Path(self.path).write_bytes(_layer()) and result)
         return ended
 
+    upload.start, download.start = lying_start, lying_download
+
+
+def lie_in_commands(folder: Path) -> None:
+    """Put lies where the worker's own code would tell what a command printed, and that it has ended."""
+    command, builder = worker_pb.ProtocolCommandPb, worker_pb.WorkerForBuilderPbLike
+    send, complete = command.protocol_send_update_message, command.protocol_complete
+    interrupt = builder.remote_interruptCommand
+    held: list[Any] = []
+
     def lying_send(self: Any, message: Any) -> None:
-        if lie_of(folder) == "endless-output":
-            _flood(self.command_ref)
+        lie = lie_of(folder)
+        if lie == "endless-output":
+            _flood(self.command_ref, held)
+        elif lie == "vanish":
+            self.command_ref.broker.transport.abortConnection()
         else:
             send(self, message)
 
-    upload.start, upload._writeBlock, download.start = lying_start, lying_write, lying_download
-    worker_pb.ProtocolCommandPb.protocol_send_update_message = lying_send
+    def lying_complete(self: Any, failure: Any) -> Any:
+        if lie_of(folder) != "endless-output":
+            return complete(self, failure)
+        held.append(defer.Deferred())
+        return held[-1].addCallback(lambda _: complete(self, failure))
+
+    def lying_interrupt(self: Any, *told: Any) -> Any:
+        while held:
+            held.pop().callback(None)
+        return interrupt(self, *told)
+
+    command.protocol_send_update_message, command.protocol_complete = lying_send, lying_complete
+    builder.remote_interruptCommand = lying_interrupt
     worker_pb.backoffPolicy = lambda: lambda _attempt: 0.2
 
 
-def _flood(command: Any) -> None:
-    """Output without an end."""
+def _flood(command: Any, held: list[Any]) -> None:
+    """Output until the command, whose end is held back, is interrupted."""
     sent = command.callRemote("update", [[{"stdout": "endless " * 70_000}, 0]])
-    sent.addCallbacks(lambda _: _flood(command), lambda _: None)
+    sent.addCallbacks(lambda _: held and _flood(command, held), lambda _: None)
 
 
 def _spoil(path: Path, lie: str) -> None:
@@ -151,7 +168,8 @@ def _layer() -> bytes:
 def main(port: str, name: str, password: str, folder: str) -> None:
     """Work until the process is killed."""
     log.startLogging(sys.stderr)
-    install(Path(folder))
+    lie_in_transfers(Path(folder))
+    lie_in_commands(Path(folder))
     hello = {"do": "attach", "name": name, "password": password}
     worker_pb.clientFromString = lambda *_: GateEndpoint(int(port), hello)
     worker = worker_pb.Worker(None, None, name, "formality", folder, 0, connection_string="gate")

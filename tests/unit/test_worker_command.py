@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from minios_steps.command_output import CommandOutput
 from minios_steps.core.errors import MiniosError
 from minios_steps.transfer import SLACK
-from minios_steps.worker_command import GRACE_SECONDS, MAX_OUTPUT
+from minios_steps.worker_command import GRACE_SECONDS, LATE, MAX_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +235,24 @@ class Single(ActingCase):
             FAILURE, "cannot make the folder 'x' on the worker: it sent an exit code that is none"
         )
         return self.run_step()
+
+    async def test_output_after_the_end(self) -> None:
+        made = []
+
+        async def act(step: Any) -> None:
+            step.remote = Playing(lambda command: command.remote_complete(None))
+            await step.command(["true"])
+            made.append(step.remote)
+
+        self.acting(act)
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        [line] = made
+        for _ in range(LATE):
+            line.command.remote_update([[{"stdout": "more\n"}, 0]])
+        assert not line.aborted
+        line.command.remote_update("nonsense")
+        assert line.aborted
 
     def test_a_line_without_an_end(self) -> Any:
         """Buildbot's log takes whole lines only; one that is long is cut by Buildbot itself."""
