@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import time
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 import requests
+from oldbed import EMULATORS, old_debian
 from registryrig import RealRegistry, running_registry
-from userland import Minios, copy_config
+from userland import ROOT, Minios, copy_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,3 +109,10 @@ def registry(need: Callable[..., None], tmp_path: Path) -> Iterator[RealRegistry
     need("docker-registry")
     with running_registry(tmp_path / "registry") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def old_system(need: Callable[..., None]) -> Path:
+    """The root of an old Debian, which is only read."""
+    need("debootstrap", "unshare", "nsenter", "chroot", "ip", *EMULATORS, root=True)
+    return old_debian(ROOT / ".state" / "test-cache", dt.datetime.now(dt.timezone.utc).date())
