@@ -84,12 +84,6 @@ class Host:
         self._holder.stdin.close()
         self._holder.wait(_SECONDS)
 
-    def __enter__(self) -> Host:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 class Switch(Host):
     """Connects hosts, and nothing else: none of them has a route to anywhere else.

@@ -129,9 +129,3 @@ class Wires:
         """Switch all off."""
         for host in self._hosts:
             host.close()
-
-    def __enter__(self) -> Wires:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -4,10 +4,11 @@ but the way to the master."""
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from vendorbed import BUNDLE, HostedMinios, VendorHost, Wires
+from vendorbed import BUNDLE, HostedMinios, Wires
 from workerbed import Machine, invite, make_bundle, wait_cells, wait_connected, wait_for
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MEMORY = 40_000_000
 
 @pytest.fixture
 def wires(old_system: Path, tmp_path: Path) -> Iterator[Wires]:
-    with Wires(old_system, tmp_path) as made:
+    with closing(Wires(old_system, tmp_path)) as made:
         yield made
 
 
