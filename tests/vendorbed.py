@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hostbed import Host, Switch
 from minios_master.api import MasterApi
+from standin_sw64 import GUARD
 from userland import Minios, seed_kits
 from workerbed import Machine, make_bundle
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUNDLE = "minios-worker-python3.7.run"
-_BARE = ("env", "--ignore-environment", "HOME=/root", "PATH=/usr/local/bin:/usr/bin:/bin")
+_BARE = ("env", "--ignore-environment", "HOME=/root")
+_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 _Host = TypeVar("_Host", bound=Host)
 
@@ -38,12 +41,27 @@ class VendorHost(Host):
         self.run("mount", "-t", "proc", "proc", f"{self._at}/proc")
         self.root = self.path(self._at)
 
-    def machine(self, name: str) -> Machine:
-        """A folder on it, with nothing but the bundle in it."""
+    def machine(self, name: str, path: str = "") -> Machine:
+        """A folder on it, with nothing but the bundle in it.
+
+        Args:
+            name: of the folder.
+            path: a folder of programs that is first on its `PATH`, and was made for these tests.
+        """
         folder = self.root / "home" / name
         folder.mkdir()
         make_bundle("3.7", folder / BUNDLE)
-        return Machine(folder, (*self.enter, "chroot", self._at, *_BARE), f"/home/{name}")
+        bare = [*_BARE, f"PATH={path}:{_PATH}", f"{GUARD}=yes"] if path else [*_BARE, f"PATH={_PATH}"]
+        return Machine(folder, (*self.enter, "chroot", self._at, *bare), f"/home/{name}")
+
+    def programs(self) -> set[str]:
+        """What runs there now, by name."""
+        found = set()
+        for path in self.path("/proc").glob("[0-9]*/comm"):
+            # It may have ended meanwhile.
+            with contextlib.suppress(OSError):
+                found.add(path.read_text("utf-8").strip())
+        return found
 
     def files(self) -> set[Path]:
         """Every file there, but what the kernel shows."""
@@ -109,16 +127,17 @@ class Wires:
         self._hosts.append(host)
         return host
 
-    def up(self, config: Path, folder: Path, kits: Path) -> HostedMinios:
-        """A master, on its host, that takes workers of the network; only they and what is configured build.
+    def up(self, config: Path, folder: Path, kits: Path, local: str = "") -> HostedMinios:
+        """A master, on its host, that takes workers of the network.
 
         Args:
-            config: the configuration; `workers.yaml` is rewritten, without workers of this machine.
+            config: the configuration; `workers.yaml` is rewritten.
             folder: for state and output.
             kits: musl for its workers.
+            local: the arches that its own host builds.
         """
-        gate = f"remote: {{interface: {self.MASTER}}}\n"
-        (config / "workers.yaml").write_text("local: {arches: []}\n" + gate, "utf-8")
+        told = f"local: {{arches: [{local}]}}\nremote: {{interface: {self.MASTER}}}\n"
+        (config / "workers.yaml").write_text(told, "utf-8")
         cli = HostedMinios(config, folder, self.master)
         seed_kits(cli.state, kits)
         started = cli.run("up")
