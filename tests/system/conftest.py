@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 import requests
+from cachebed import CACHE, filling
 from oldbed import EMULATORS, old_debian
 from registryrig import RealRegistry, running_registry
-from userland import ROOT, Minios, copy_config
+from userland import Minios, copy_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,4 +116,5 @@ def registry(need: Callable[..., None], tmp_path: Path) -> Iterator[RealRegistry
 def old_system(need: Callable[..., None]) -> Path:
     """The root of an old Debian, which is only read."""
     need("debootstrap", "unshare", "nsenter", "chroot", "ip", *EMULATORS, root=True)
-    return old_debian(ROOT / ".state" / "test-cache", dt.datetime.now(dt.timezone.utc).date())
+    with filling("old-system"):
+        return old_debian(CACHE, dt.datetime.now(dt.timezone.utc).date())
