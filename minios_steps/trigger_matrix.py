@@ -15,6 +15,7 @@ from minios_steps.core.errors import MiniosError
 from minios_steps.core.plan import Cell, Plan, plan_matrix
 from minios_steps.core.policy import GOOD, CellResult
 from minios_steps.gather import child_result
+from minios_steps.interrupted import cancel_left, comes_back, earlier_builds
 from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
         child_properties: more properties for the cells' builds; may hold renderables.
 
     A cell whose arch has no connected worker is `no-worker` at once; one that nobody
-    takes, or that runs too long, is cancelled and `timed-out`. Sets the property `cells`,
-    a list of `CellResult` in JSON form, one for every cell that was asked for.
+    takes, or that runs too long, is cancelled and `timed-out`. Where the master ended
+    in the middle and the matrix begins anew, workers that were there before are waited for.
+    Sets the property `cells`, a list of `CellResult` in JSON form, one for every cell that was
+    asked for.
     """
 
     name = "matrix"
@@ -104,6 +107,7 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
         self.versions = versions
         self.variants = variants
         self.arches = arches
+        self._begun_anew = False
         self._triggered: list[Cell] = []
         self._requests: dict[Cell, int] = {}
         self._results: dict[Cell, CellResult] = {}
@@ -132,6 +136,9 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
 
     async def _sort_out(self, plan: Plan) -> None:
         """Split the plan into cells to trigger and cells nobody can take."""
+        earlier = await earlier_builds(self.master, self.build.buildid)
+        await cancel_left(self.master, earlier)
+        self._begun_anew = bool(earlier)
         connected: dict[str, bool] = {}
         for cell in plan.cells:
             if cell.arch not in connected:
@@ -144,7 +151,10 @@ class TriggerMatrix(MiniosStep, Trigger):  # type: ignore[misc]
     async def _has_worker(self, arch: str) -> bool:
         builder = await self._builder_id(arch)
         workers = await self.master.data.get(("builders", builder, "workers"))
-        return any(worker["connected_to"] and not worker["paused"] for worker in workers)
+        return any(
+            (worker["connected_to"] and not worker["paused"]) or (self._begun_anew and comes_back(worker))
+            for worker in workers
+        )
 
     async def _builder_id(self, arch: str) -> int:
         builder: int = await self.master.data.updates.findBuilderId(arch)

@@ -1,4 +1,4 @@
-"""Machines that the worker bundle is unpacked on: a folder of this one, or an old Debian below it."""
+"""Machines that the worker bundle is unpacked on: a folder of this one, or another one entered for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cachebed import CACHE, filling
@@ -16,7 +15,8 @@ from minios_master.bundle.pack import write_bundle
 from userland import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from userland import Minios
 
@@ -37,29 +37,24 @@ class Machine:
     """A machine with a bundle on it.
 
     Args:
-        folder: where the bundle is, on this machine.
-        root: the root of the old system that it is below; None for this one.
+        folder: where the bundle is, as this machine sees it.
+        enter: what goes before a command to run it on that machine; nothing for this one.
+        inside: the folder as that machine sees it; the same when empty.
         python: the interpreter's name there; the first that fits when empty.
     """
 
-    def __init__(self, folder: Path, root: Path | None = None, python: str = "") -> None:
+    def __init__(self, folder: Path, enter: Sequence[str] = (), inside: str = "", python: str = "") -> None:
         self.folder = folder
-        self.root = root
+        self.enter = tuple(enter)
+        self.inside = inside or str(folder)
         self.python = python
         self.dir = folder / "worker"
 
     def shell(self, line: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a line of shell on the machine, in the bundle's folder."""
-        words = ["/bin/sh", "-c", line]
-        if self.root is not None:
-            inside = f"/{self.folder.relative_to(self.root)}"
-            # A mount namespace of its own, so that nothing need be unmounted.
-            enter = 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/sh -c "$1"'
-            words = ["unshare", "--mount", "sh", "-c", enter, str(self.root), f"cd {inside} && {line}"]
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MINIOS_")}
         return subprocess.run(
-            words,
-            cwd=self.folder,
+            [*self.enter, "/bin/sh", "-c", f"cd {self.inside} && {line}"],
             env={**kept, "PYTHON": self.python} if self.python else kept,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -78,22 +73,23 @@ class Machine:
 
     @property
     def process(self) -> int:
-        """The pid of the worker itself, the supervisor's child."""
+        """The pid, on the machine, of the worker itself: the supervisor's child."""
         supervisor = (self.dir / "pid").read_text("utf-8").strip()
-        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text("utf-8").split()
-        return int(children[0])
+        return int(self._proc(f"{supervisor}/task/{supervisor}/children").split()[0])
 
     def resident(self) -> int:
         """Bytes of memory of the worker process."""
-        status = Path(f"/proc/{self.process}/status").read_text("utf-8")
-        [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        [line] = [line for line in self._proc(f"{self.process}/status").splitlines() if "VmRSS:" in line]
         return int(line.split()[1]) * 1024
 
-    def loaded(self) -> set[Path]:
+    def loaded(self) -> set[str]:
         """What the worker process has mapped from the folder it was unpacked into."""
-        maps = Path(f"/proc/{self.process}/maps").read_text("utf-8")
-        files = {Path(line.split(maxsplit=5)[5]) for line in maps.splitlines() if "/" in line}
-        return {path for path in files if self.dir in path.parents}
+        lines = self._proc(f"{self.process}/maps").splitlines()
+        files = {line.split(maxsplit=5)[5] for line in lines if "/" in line}
+        return {path for path in files if path.startswith(f"{self.inside}/worker/")}
+
+    def _proc(self, path: str) -> str:
+        return self.shell(f"cat /proc/{path}").stdout
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

@@ -7,7 +7,11 @@ python=$(cat "$home/python") || exit 1
 PYTHONPATH=$home/agent:$home/lib
 # One arena of memory is enough for one busy thread: one or two megabytes less.
 MALLOC_ARENA_MAX=1
-export PYTHONPATH MALLOC_ARENA_MAX
+# What Python compiles it keeps in this folder, not beside the machine's own modules, where root may write.
+PYTHONPYCACHEPREFIX=$home/pycache
+# Python 3.7 knows no such folder, and keeps nothing.
+PYTHONDONTWRITEBYTECODE=$("$python" -S -s -B -c 'import sys; print("1" * (sys.version_info < (3, 8)))')
+export PYTHONPATH MALLOC_ARENA_MAX PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE
 pidfile=$home/pid
 
 say() { echo "minios-worker: $*"; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 import requests
+from cachebed import CACHE, filling
+from oldbed import EMULATORS, old_debian
 from registryrig import RealRegistry, running_registry
 from userland import Minios, copy_config
 
@@ -107,3 +110,11 @@ def registry(need: Callable[..., None], tmp_path: Path) -> Iterator[RealRegistry
     need("docker-registry")
     with running_registry(tmp_path / "registry") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def old_system(need: Callable[..., None]) -> Path:
+    """The root of an old Debian, which is only read."""
+    need("debootstrap", "unshare", "nsenter", "chroot", "ip", *EMULATORS, root=True)
+    with filling("old-system"):
+        return old_debian(CACHE, dt.datetime.now(dt.timezone.utc).date())

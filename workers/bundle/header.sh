@@ -13,6 +13,9 @@ sha256=@SHA256@
 size=@SIZE@
 oldest=@OLDEST@
 below=@BELOW@
+# Python writes nothing beside the machine's own modules, where root may.
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE
 
 say() { echo "minios-worker: $*"; }
 die() {

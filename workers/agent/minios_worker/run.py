@@ -26,7 +26,7 @@ def run(home: Home) -> int:
         raise WorkerError("this machine was never attached: run the bundle with --invite")
     home.tell_why("")
     # What a build runs must not see our libraries, nor how we save memory.
-    for name in ("PYTHONPATH", "MALLOC_ARENA_MAX"):
+    for name in ("PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX"):
         os.environ.pop(name, None)
     os.chdir(str(home.basedir))
     sys.argv = ["twistd", "--nodaemon", "--no_save", "--pidfile=", f"--python={home.tac}"]
