@@ -52,7 +52,11 @@ def rows(options: Options) -> list[Row]:
         sums = Ratios(_sums(hand, options.rounds), _sums(ours, options.rounds))
         found.append(_row(f"cold matrix of {len(arches)} CPUs; the commands typed by hand", sums, BOUND))
     found += [
-        _row(f"cold cell, {arch}; the commands typed by hand", Ratios(hand[arch], ours[arch]))
+        _row(
+            f"cold cell, {arch}; the commands typed by hand",
+            Ratios(hand[arch], ours[arch]),
+            None if found else BOUND,
+        )
         for arch in arches
     ]
     return [

@@ -62,13 +62,13 @@ async def _measure(_reactor: Any, kind: str, folder: Path, arches: int, versions
     master.db.setup = lambda: defer.succeed(None)
     await master.startService()
     try:
-        rows = [await _round(master, arches * versions) for _ in range(rounds)]
+        rows = [await _round(master, arches * versions, again=number > 0) for number in range(rounds)]
     finally:
         await master.stopService()
     sys.stdout.write(json.dumps(rows))
 
 
-async def _round(master: Any, cells: int) -> dict[str, float]:
+async def _round(master: Any, cells: int, *, again: bool) -> dict[str, float]:
     builder = await master.data.updates.findBuilderId(MATRIX)
     before = _used()
     started = time.monotonic()
@@ -77,7 +77,7 @@ async def _round(master: Any, cells: int) -> dict[str, float]:
         scheduler=MATRIX,
         sourcestamps=[{"codebase": "", "repository": "", "project": "", "branch": None, "revision": None}],
         reason="bench",
-        properties={"force_rebuild": (True, "bench")},
+        properties={"force_rebuild": (again, "bench")},
         builderids=[builder],
     )
     await master.mq.waitUntilEvent(("buildsets", str(bsid), "complete"), lambda: _is_complete(master, bsid))
