@@ -51,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ORDER.index(kind(item)))
 
 
+@pytest.fixture(autouse=True)
+def _usual_interrupt() -> None:
+    """Twisted's reactor, which some tests run, leaves its own handler of SIGINT behind."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def tarballs() -> Callable[[str], Path]:
     """Fetches a pinned release's real tarball by the configured mirrors; returns where it is."""

@@ -1,29 +1,27 @@
-"""An unchanged nightly: how long it takes, and what it costs the master.
-
-For `make bench`: call `nightly_rows` and print what it gives, or run this file.
-"""
+"""An unchanged nightly: how long it takes, and what it costs the master."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from minios_master.api import MasterApi
-from rich.console import Console
-from rich.table import Table
+from pipeline import seed
+from table import Bound, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from options import Options
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIOS = [sys.executable, "-c", "from minios_master.cli.main import run; run()"]
@@ -53,6 +51,26 @@ class NightRow:
     cpu: float
     written: int
     compiled: int
+
+
+def rows(options: Options) -> list[Row]:
+    """The master's processor time in a night in which nothing changed.
+
+    Raises:
+        RuntimeError: a cell is not good.
+    """
+    seed(options)
+    nights = nightly_rows(options.folder, cache=options.cache, few_applets=options.quick)
+    cells = nights[0].cells
+    applets = "few applets" if options.quick else "all applets"
+    cpu = median(night.cpu for night in nights)
+    told = f"unchanged nightly, {cells} cells, {applets}"
+    compiled, written = sum(n.compiled for n in nights), sum(n.written for n in nights)
+    return [
+        Row(f"{told}: master's processor time", f"{cpu:.2f} s", bound=Bound(3, "s"), judged=cpu),
+        Row(f"{told}: from start to report", f"{median(night.seconds for night in nights):.1f} s"),
+        Row(f"{told}: cells compiled, released files written", f"{compiled}, {written}"),
+    ]
 
 
 def nightly_rows(
@@ -125,8 +143,9 @@ def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def _copy_config(folder: Path, cache: Path | None, *, few_applets: bool) -> Path:
-    if cache is not None:
-        shutil.copytree(cache, folder / "state" / "cache")
+    for part in ("sources", "musl"):
+        if cache is not None and (cache / part).is_dir():
+            shutil.copytree(cache / part, folder / "state" / "cache" / part)
     config = folder / "config"
     shutil.copytree(ROOT / "config", config)
     told = {
@@ -170,24 +189,3 @@ def _up(base: list[str], folder: Path) -> Iterator[int]:
         yield int(json.loads((folder / "state" / "run.json").read_text("utf-8"))["pid"])
     finally:
         subprocess.run([*base, "down"], check=True, stdout=subprocess.DEVNULL)
-
-
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--few-applets", action="store_true")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="minios-bench-") as name:
-        rows = nightly_rows(Path(name), cache=chosen.cache, few_applets=chosen.few_applets)
-    table = Table(title="unchanged nightly", box=None)
-    for column in ("cells", "seconds", "master's CPU s", "compiled", "files written"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        numbers = (f"{row.seconds:.1f}", f"{row.cpu:.2f}", str(row.compiled), str(row.written))
-        table.add_row(str(row.cells), *numbers)
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

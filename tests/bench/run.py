@@ -18,7 +18,7 @@ from table import Row, markdown, terminal, write_between_marks
 from this_machine import describe
 
 ROOT = Path(__file__).resolve().parents[2]
-SUBJECTS = ("cell", "speed", "emulated", "size", "dispatch", "memory", "gather", "push")
+SUBJECTS = ("cell", "speed", "emulated", "size", "nightly", "dispatch", "memory", "gather", "push")
 """In the order of the table."""
 WIDTH = 150
 ROUNDS, QUICK_ROUNDS = 3, 1

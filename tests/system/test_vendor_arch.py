@@ -17,18 +17,6 @@ cross_prefix: s390x-linux-gnu-
 emulator: [qemu-s390x-static, qemu-s390x]
 """
 
-ALPHA = """name: alpha
-platform: {architecture: alpha}
-elf: {class: 64, data: little, machines: [0x9026]}
-uname: [alpha]
-gnu_prefix: alpha-linux-gnu-
-cross_prefix: alpha-linux-gnu-
-page_size: 8192
-emulator: [qemu-alpha-static, qemu-alpha]
-# A static glibc program for alpha crashes under this QEMU.
-variants: [dynamic]
-"""
-
 
 def build(config: Path, minios: Any, name: str, text: str, *words: str) -> dict[str, Any]:
     (config / "arches" / f"{name}.yaml").write_text(text, "utf-8")
@@ -44,10 +32,3 @@ def test_big_endian_arch_by_one_file(config_copy: Any, minios: Any, need: Any) -
     [cell] = told["cells"]
     assert cell["outcome"] == "published"
     assert told["releases"][0]["outcome"] == "partial"
-
-
-def test_alpha_dynamic_really_runs(config_copy: Any, minios: Any, need: Any) -> None:
-    need("alpha-linux-gnu-gcc", "qemu-alpha-static")
-    told = build(config_copy(tiny=True), minios, "alpha", ALPHA, "--variant", "dynamic")
-    [cell] = told["cells"]
-    assert cell["outcome"] == "published"
