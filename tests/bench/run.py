@@ -1,13 +1,15 @@
 """`make bench`: every bench, one after the other, and one table of what they found.
 
 A subject is a module `bench_NAME` beside this one with `rows(options) -> list[Row]`. Nothing is
-judged but the bounds that are printed; the exit code is 0 also where a figure is over its bound.
+judged but the bounds that are printed; the exit code is 0 also where a figure is over its bound, and 1
+where one could not be had.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -42,6 +44,7 @@ def main() -> None:
     console = Console(stderr=True)
     machine = describe()
     found: list[Row] = []
+    failed: list[str] = []
     for subject in chosen.only or SUBJECTS:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"minios-bench-{subject}-") as folder:
@@ -55,7 +58,11 @@ def main() -> None:
                 say=lambda line: console.print(f"  {line}", highlight=False),
             )
             console.print(f"{subject}…", highlight=False)
-            found += importlib.import_module(f"bench_{subject}").rows(options)
+            try:
+                found += importlib.import_module(f"bench_{subject}").rows(options)
+            except Exception as error:  # noqa: BLE001  # an hour's other figures are worth more
+                failed.append(subject)
+                console.print(f"  {type(error).__name__}: {error}", highlight=False, markup=False)
         console.print(f"{subject}: {time.monotonic() - started:.0f} s", highlight=False)
     table = Console(width=max(WIDTH, console.width))
     for line in machine:
@@ -63,6 +70,8 @@ def main() -> None:
     table.print(terminal(found))
     if chosen.markdown:
         write_between_marks(chosen.markdown, markdown(machine, found))
+    if failed:
+        sys.exit(f"could not be measured: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
