@@ -3,9 +3,8 @@
 
 ARGS ?=
 BIN := .venv/bin
-TESTS ?= tests/unit tests/integration tests/system
 # A process for each core, up to four; `make test SIDE_BY_SIDE=` has one.
-SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: matrix test test-unit lint bench clean help
@@ -17,7 +16,8 @@ matrix: ## build all configured images and write the multi-arch image layout
 test: ## lint, then every test (installs what they need)
 	@./bootstrap.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest $(SIDE_BY_SIDE) $(TESTS) $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/system tests/integration $(ARGS)
 
 test-unit: ## the tests that need no network, daemon or compiler
 	@./bootstrap.sh venv

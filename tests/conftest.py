@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cachebed import CACHE, filling
+from sharing import ByFile
 from userland import ROOT, Minios, copy_config, seed_kits
 
 from minios_steps.core.cancel import never
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ORDER = ("system", "integration", "unit")
-"""The long ones first, so that the processes that share the tests end at about the same time."""
-ENGINE = {"docker_host", "engine", "full_matrix", "binfmt"}
-"""What takes long to have ready, or is of the whole machine: its users are one process's tests."""
-
 
 def pytest_configure() -> None:
     """Signals are a part of some tests: shells ignore SIGINT for a job in the background, nohup SIGHUP."""
@@ -36,24 +32,23 @@ def pytest_configure() -> None:
     os.environ.pop("COLUMNS", None)
 
 
-def kind(item: pytest.Item) -> str:
-    """The folder that a test is in."""
-    return item.path.relative_to(ROOT / "tests").parts[0]
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by folder, so that `-m unit` is what needs no network; those of a file stay together."""
+    """Mark tests by their folder, so that `-m unit` is what needs no network."""
     for item in items:
-        item.add_marker(kind(item))
-        shares = ENGINE & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("engine" if shares else item.path.name))
-    items.sort(key=lambda item: ORDER.index(kind(item)))
+        item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Share the tests out by files, when there are several processes."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
-def _usual_interrupt() -> None:
-    """Twisted's reactor, which some tests run, leaves its own handler of SIGINT behind."""
+def _usual_signals() -> None:
+    """Twisted and Buildbot, which some tests run, leave their handlers of signals behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -83,13 +83,12 @@ def test_again_with_state_kept_nothing_is_compiled(full_matrix: Any) -> None:
     assert [r["outcome"] for r in again["releases"]] == ["unchanged"]
 
 
-def test_dynamic_runs_natively_and_under_emulation(full_matrix: Any) -> None:
-    done = full_matrix.run(
-        "matrix", "--variant", "dynamic", "--arch", "x86_64", "--arch", "riscv64", "--json", timeout=900
-    )
+def test_dynamic_runs_under_emulation(full_matrix: Any) -> None:
+    """Natively it does in test_musl.py, with a few applets."""
+    done = full_matrix.run("matrix", "--variant", "dynamic", "--arch", "riscv64", "--json", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
-    assert {c["arch"]: c["outcome"] for c in told["cells"]} == {"x86_64": "published", "riscv64": "published"}
+    assert [(c["arch"], c["outcome"]) for c in told["cells"]] == [("riscv64", "published")]
     assert told["releases"][0]["tags"] == ["1.38.0-dynamic-partial"]
 
 
