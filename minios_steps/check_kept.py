@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SKIPPED, SUCCESS, WARNINGS
 
-from minios_steps.core.build_folder import CLEAN_CHECK, parse_checked
+from minios_steps.core.clean_check import clean_check_command, parse_checked
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.make import make_command, make_environment
 from minios_steps.step import MiniosStep
@@ -50,7 +50,7 @@ class CheckKept(MiniosStep):
             ccache=False,
         )
         output = await self.command(
-            ("sh", "-c", CLEAN_CHECK, "check", self.arch.busybox_arch, *make),
+            clean_check_command(self.arch.busybox_arch, make),
             env=make_environment(epoch=int(self.getProperty("epoch", 0)), ccache=False, compiler=""),
             collect=True,
             timeout=600,

@@ -10,6 +10,7 @@ from buildbot.process.results import SUCCESS
 from minios_steps.core import kconfig
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.kbuild import KbuildRules
+from minios_steps.core.make import configure_command
 from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
@@ -57,13 +58,12 @@ class ConfigureBusyBox(MiniosStep):
         if self.base not in BASES:
             raise MiniosError(f"unknown kconfig base {self.base!r}: there is {', '.join(BASES)}")
         base = ""
-        # `oldconfig` gives every open question its default, which is all that defconfig does; to run
-        # that first gives the same configuration and takes seconds more.
+        # `oldconfig` gives what defconfig gives; to run that first would only take seconds more.
         if self.base != "defconfig":
             await self._make(self.base)
             base = await self.upload_text(".config", limit=CONFIG_LIMIT)
         await self.download_text(kconfig.apply(base, asked), ".config")
-        await self._make("oldconfig", answers="yes '' |")
+        await self._make()
         text = await self.upload_text(".config", limit=CONFIG_LIMIT)
         await self.addCompleteLog(".config", text)
         folder = self.scratch(self.work_root, fresh=True)
@@ -78,14 +78,13 @@ class ConfigureBusyBox(MiniosStep):
         self.summary = f"{enabled} symbols on, all {len(asked)} asked-for stuck{told}"
         return int(SUCCESS)
 
-    async def _make(self, target: str, *, answers: str = "") -> None:
+    async def _make(self, base: str = "") -> None:
         # The C locale and KCONFIG_NOTIMESTAMP keep the result the same everywhere.
-        make = f"make ARCH={self.arch.busybox_arch} {target}"
         output = await self.command(
-            ["sh", "-c", f"{answers} {make}".strip()], env={"KCONFIG_NOTIMESTAMP": "1"}, collect=True
+            configure_command(self.arch.busybox_arch, base), env={"KCONFIG_NOTIMESTAMP": "1"}, collect=True
         )
         if output.code:
-            raise MiniosError(f"make {target} failed on the worker: {output.last_line}")
+            raise MiniosError(f"make {base or 'oldconfig'} failed on the worker: {output.last_line}")
 
     def _count_objects(self, config: Mapping[str, str]) -> int:
         rules = self.getProperty("kbuild_rules")

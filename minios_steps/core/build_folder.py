@@ -24,13 +24,13 @@ OBJECTS = "obj"
 """The object folder of the running build, below its build folder: a link where it is a kept one."""
 BUSY = ".minios-busy"
 """The mark, in an object folder."""
+GENERATED = ".minios-generated"
+"""In an object folder where what kbuild makes of the source tree's files is there, all of it."""
 MAX_KEPT = 6
 """Object folders that a builder keeps on a worker, the last used; each has some 15 MB."""
 
 _MARK = "minios-folder"
 _LOW_DISK_KB = 1_000_000
-_CHECK_MARK = "minios-check"
-_CHECKED = re.compile(rf"^{_CHECK_MARK}\t(same|differs)$", re.MULTILINE)
 _ANSWER = re.compile(rf"^{_MARK}\t(kept|new|wanted)$", re.MULTILINE)
 
 OPEN = rf"""
@@ -89,9 +89,23 @@ else
 fi
 # Whoever calls make there gets the release's own makefile, with all goals in one call: kbuild's
 # would run two goals at once in one folder. make prefers this name to the Makefile that kbuild writes.
+# Each call would read all sources for the Kbuild and Config.in files to be made of them, and each
+# config goal would try out the compiler. The source of a folder never changes, so once a call
+# ended well these files, and kconfig's program, are as they will always be: that goal is then said
+# to be done, to kbuild's inner makefile, which is called as its outer one would, and kconfig is
+# called as kbuild's makefile for it would.
 cat >{OBJECTS}/GNUmakefile <<END || exit 1
+tree := $tree
 first := \$(firstword \$(MAKECMDGOALS))
-\$(first): ; +@\$(MAKE) --no-print-directory -C $tree O=\$(CURDIR) \$(MAKECMDGOALS)
+kconfig := srctree=\$(tree) KERNELVERSION=\$\$(cat .kernelrelease) scripts/kconfig/conf
+ifeq (\$(wildcard {GENERATED}),)
+\$(first): ; +@\$(MAKE) --no-print-directory -C \$(tree) O=\$(CURDIR) \$(MAKECMDGOALS) && : >{GENERATED}
+else ifeq (\$(MAKECMDGOALS) \$(wildcard scripts/kconfig/conf),oldconfig silentoldconfig scripts/kconfig/conf)
+\$(first): ; @\$(kconfig) -o Config.in && \$(kconfig) -s Config.in
+else
+\$(first): ; +@\$(MAKE) --no-print-directory -f \$(tree)/Makefile KBUILD_SRC=\$(tree) KBUILD_EXTMOD= \\
+    O=\$(CURDIR) -o gen_build_files \$(MAKECMDGOALS)
+endif
 \$(filter-out \$(first),\$(MAKECMDGOALS)): \$(first) ; @:
 .PHONY: \$(MAKECMDGOALS)
 END
@@ -99,25 +113,6 @@ say $state
 """
 """Arguments: the folder of source trees, relative to the builder's; the tree's name; the family, or
 nothing; `1` to start from an empty folder. Runs in the build folder; `source.tar.gz` may be there."""
-
-
-CLEAN_CHECK = rf"""
-arch=$1
-shift
-mkdir clean && cp {OBJECTS}/GNUmakefile {OBJECTS}/.config clean/ && cd clean || exit 1
-yes '' | make ARCH="$arch" oldconfig || exit 1
-"$@" || exit 1
-if cmp -s busybox ../{OBJECTS}/busybox && cmp -s busybox.links ../{OBJECTS}/busybox.links; then
-    cd .. && rm -rf clean
-    printf '{_CHECK_MARK}\t%s\n' same
-    exit 0
-fi
-cd ..
-kept=$(cd -P {OBJECTS} && pwd -P) && rm -f {OBJECTS} && rm -rf "$kept" && mv clean {OBJECTS} || exit 1
-printf '{_CHECK_MARK}\t%s\n' differs
-"""
-"""Arguments: the value of `make ARCH=`, then the command that compiles in an object folder. Runs in
-the build folder; where the bytes differ, the clean folder is the object folder afterwards."""
 
 
 @dataclass(frozen=True)
@@ -158,16 +153,3 @@ def parse_opened(answer: str) -> str:
     if match is None:
         raise MiniosError("the worker did not say where it will compile", hint="see the step's log")
     return match[1]
-
-
-def parse_checked(answer: str) -> bool:
-    """Whether `CLEAN_CHECK` found the same bytes.
-
-    Raises:
-        MiniosError: it did not say.
-    """
-    # The compiler's output comes first, and may say anything.
-    found = _CHECKED.findall(answer)
-    if not found:
-        raise MiniosError("the worker did not say what the clean build gave", hint="see the step's log")
-    return bool(found[-1] == "same")

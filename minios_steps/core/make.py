@@ -17,13 +17,49 @@ CCACHE_BYTES = 500_000_000
 
 # The folder of objects is always two below the builder's, and that one below the worker's. The
 # mark goes only when make ended well.
+# BusyBox links with all libraries that it may need, then without one after the other, to find out
+# which it does. Where the last link needed none, this one is first tried with none: when that
+# succeeds, each of the others would have, and the last of them is the same link. Only a link that
+# failed is worth another make: what a compiler left behind that failed might pass for an object.
 _MAKE = f"""
 if [ -n "$CCACHE_COMPILERCHECK" ]; then
     CCACHE_DIR=$(cd -P ../../.. && pwd -P)/ccache
     export CCACHE_DIR
 fi
+linked=busybox_unstripped.out
+if [ -f $linked ] && ! grep -q -e ' -l' $linked; then
+    rm -f $linked
+    if make "$@" LDLIBS=; then rm -f {BUSY} && exit; fi
+    [ -f $linked ] || exit 2
+fi
 make "$@" && rm -f {BUSY}
 """
+
+
+# kbuild's config goals sleep a second, for file systems that cannot tell a `.config` from a header
+# written in the same second; here both are written by one call, which needs no such care. It is
+# the shell's `exit` that ends the goal's command before the `sleep`.
+_NO_SLEEP = "MTIME_IS_COARSE=@exit 0"
+_CONFIGURE = """
+arch=$1
+shift
+yes '' | make ARCH="$arch" "$@"
+"""
+
+
+def configure_command(arch: str, base: str = "") -> tuple[str, ...]:
+    """The command that configures, to be run in an object folder.
+
+    `oldconfig` answers every open question of `.config` with its default, which is all that
+    defconfig does; `silentoldconfig` then writes what the compiler sees of it, which make would
+    otherwise do before it compiles, at the price of a second start.
+
+    Args:
+        arch: the value of `make ARCH=`.
+        base: another goal than these two.
+    """
+    goals = (base,) if base else ("oldconfig", "silentoldconfig")
+    return ("sh", "-c", _CONFIGURE, "configure", arch, _NO_SLEEP, *goals)
 
 
 def make_command(*, jobs: int, arch: str, prefix: str, ccache: bool) -> tuple[str, ...]:

@@ -14,17 +14,17 @@ import pytest
 
 from minios_steps.core.build_folder import (
     BUSY,
-    CLEAN_CHECK,
+    GENERATED,
     MAX_KEPT,
     OPEN,
     BuildFolder,
     family_of,
-    parse_checked,
     parse_opened,
 )
+from minios_steps.core.clean_check import clean_check_command, parse_checked
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import MiniosError
-from minios_steps.core.make import make_command, make_environment
+from minios_steps.core.make import configure_command, make_command, make_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,18 +32,29 @@ if TYPE_CHECKING:
 SOURCE = Digest.of(b"source")
 # As kbuild does: the goals in one call, objects where O= says, and the Makefile there is its own.
 MAKEFILE = """\
+source := $(or $(KBUILD_SRC),$(CURDIR))
 export O
 all:
-%config:
-\t@echo "$(ARCH) $@" >$(O)/.config; echo 'all:' >$(O)/Makefile
-busybox: part.o
+%config: gen_build_files
+\t@echo "$(ARCH) $@" >>$(O)/.config; echo 'all:' >$(O)/Makefile
+\t@echo 1.38.0 >$(O)/.kernelrelease; mkdir -p $(O)/scripts/kconfig
+\t@echo '[ -f "$$srctree/part.c" ] && echo "$$ARCH $$KERNELVERSION $$1" >>.config' >$(O)/scripts/kconfig/conf
+\t@chmod +x $(O)/scripts/kconfig/conf
+\t$(MTIME_IS_COARSE) && sleep 30
+gen_build_files:
+\t@echo "  GEN     Kbuild"; cat $(source)/part.c >$(O)/Kbuild
+LDLIBS := m
+busybox: gen_build_files part.o
+\t@echo "  LINK    $(or $(LDLIBS),none)"
+\t@if [ -e $(O)/needs ]; then echo "cc -l$(LDLIBS)"; else echo "cc"; fi >$(O)/busybox_unstripped.out
+\t@[ ! -e $(O)/needs ] || [ "$(LDLIBS)" ]
 \t@cat $(O)/part.o >$(O)/busybox
 part.o: $(O)/part.o
-$(O)/part.o: part.c
-\t@echo "  CC      part.o"; sleep 0; $(CC) part.c >$(O)/part.o
+$(O)/part.o: $(source)/part.c
+\t@echo "  CC      part.o"; sleep 0; $(CC) $< >$(O)/part.o
 busybox.links: busybox
 \t@echo /bin/ls >$(O)/busybox.links; ls $(O)/busybox >/dev/null
-.PHONY: busybox busybox.links part.o
+.PHONY: gen_build_files busybox busybox.links part.o
 """
 
 
@@ -94,11 +105,15 @@ class Worker:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def configure(self) -> str:
+        """What `ConfigureBusyBox` does."""
+        return self.run(*configure_command("x86_64"), folder=self.objects)
+
     def make(self, *, prefix: str = "", code: int = 0) -> str:
         """What `ConfigureBusyBox` and `CompileBusyBox` do; the compiler is `cat`."""
-        self.run("make", "ARCH=x86_64", "oldconfig", folder=self.objects)
+        told = self.configure()
         command = make_command(jobs=2, arch="x86_64", prefix=prefix, ccache=False)
-        return self.run(
+        return told + self.run(
             *command[:4], "CC=cat" if not code else "CC=false", *command[4:], folder=self.objects, code=code
         )
 
@@ -137,6 +152,57 @@ def test_the_next_build_goes_on_from_there(worker: Worker) -> None:
     assert "CC" not in worker.make()
     assert (worker.objects / "busybox").is_file()
     assert len(worker.kept) == 1
+
+
+def test_the_source_is_read_once_a_folder(worker: Worker) -> None:
+    worker.open()
+    assert worker.make().count("GEN     Kbuild") == 1
+    assert (worker.objects / ".config").read_text() == "x86_64 oldconfig\nx86_64 silentoldconfig\n"
+    worker.open()
+    (worker.objects / ".config").unlink()
+    assert "GEN" not in worker.make()
+    assert (worker.objects / ".config").read_text() == "x86_64 1.38.0 -o\nx86_64 1.38.0 -s\n"
+    worker.open(fresh=True)
+    assert "GEN     Kbuild" in worker.configure()
+    assert sorted(path.name for path in worker.tree.iterdir()) == [".minios-ready", "Makefile", "part.c"]
+
+
+def test_the_source_was_not_read_where_that_failed(worker: Worker) -> None:
+    worker.open()
+    (worker.objects / "Kbuild").mkdir()
+    worker.run(*configure_command("x86_64"), folder=worker.objects, code=2)
+    assert not (worker.objects / GENERATED).exists()
+
+
+def test_kconfigs_program_is_gone(worker: Worker) -> None:
+    worker.open()
+    worker.make()
+    worker.open()
+    (worker.objects / "scripts" / "kconfig" / "conf").unlink()
+    worker.configure()
+    assert (worker.objects / "scripts" / "kconfig" / "conf").exists()
+
+
+def links(told: str) -> list[str]:
+    return [line.split()[1] for line in told.splitlines() if line.startswith("  LINK ")]
+
+
+def test_a_link_without_libraries_is_not_tried_with_them_again(worker: Worker) -> None:
+    worker.open()
+    assert links(worker.make()) == ["m"]
+    worker.open()
+    assert links(worker.make()) == ["none"]
+
+
+def test_a_change_that_needs_a_library(worker: Worker) -> None:
+    worker.open()
+    worker.make()
+    worker.open()
+    (worker.objects / "needs").touch()
+    assert links(worker.make()) == ["none", "m"]
+    assert not (worker.objects / BUSY).exists()
+    worker.open()
+    assert links(worker.make()) == ["m"], "what needed one the last time is not tried without"
 
 
 def test_families_are_apart(worker: Worker) -> None:
@@ -304,7 +370,7 @@ def test_folder_that_make_cannot_use(tmp_path: Path) -> None:
 def check(worker: Worker) -> bool:
     make = make_command(jobs=2, arch="x86_64", prefix="", ccache=False)
     words = (*make[:4], "CC=cat", *make[4:])
-    return parse_checked(worker.run("sh", "-c", CLEAN_CHECK, "check", "x86_64", *words))
+    return parse_checked(worker.run(*clean_check_command("x86_64", words)))
 
 
 def test_kept_objects_that_are_right(worker: Worker) -> None:
@@ -360,6 +426,6 @@ def test_family_depends_on_every_part() -> None:
 
 
 def test_scripts_are_plain() -> None:
-    for script in (OPEN, CLEAN_CHECK):
+    for script in (OPEN, clean_check_command("x86_64", ())[2]):
         for bashism in ("[[", "local ", "$'", "<<<", "function "):
             assert bashism not in script

@@ -9,7 +9,7 @@ from buildbot.process.results import CANCELLED, FAILURE, SKIPPED, SUCCESS, WARNI
 from stepbed import StepCase, interrupted, shell
 
 from minios_steps.check_kept import CheckKept
-from minios_steps.core.build_folder import CLEAN_CHECK
+from minios_steps.core.clean_check import clean_check_command
 from minios_steps.core.make import make_command, make_environment
 
 
@@ -21,7 +21,7 @@ class Checking(StepCase):
     def clean_build(self, jobs: int = 4) -> Any:
         make = make_command(jobs=jobs, arch="arm64", prefix="x-", ccache=False)
         return shell(
-            ["sh", "-c", CLEAN_CHECK, "check", "arm64", *make],
+            list(clean_check_command("arm64", make)),
             workdir="build",
             env=make_environment(epoch=7, ccache=False, compiler=""),
             timeout=600,

@@ -22,6 +22,7 @@ from stepbed import (
 from minios_steps.configure_busybox import CONFIG_LIMIT, ConfigureBusyBox
 from minios_steps.core.kbuild import KbuildRules
 from minios_steps.core.kconfig import Fragment
+from minios_steps.core.make import configure_command
 
 BASE = "CONFIG_ASH=y\n# CONFIG_STATIC is not set\nCONFIG_TC=y\n"
 ASKED = (
@@ -32,16 +33,16 @@ SEED = "CONFIG_ASH=y\nCONFIG_STATIC=y\n# CONFIG_TC is not set\n"
 RESULT = f"# written by kconfig\n{SEED}CONFIG_LS=y\n"
 
 
-def make(line: str) -> Any:
-    return shell(["sh", "-c", line], env={"KCONFIG_NOTIMESTAMP": "1"})
+def make(arch: str, base: str = "") -> Any:
+    return shell(list(configure_command(arch, base)), env={"KCONFIG_NOTIMESTAMP": "1"})
 
 
 def oldconfig(arch: str = "aarch64") -> Any:
-    return make(f"yes '' | make ARCH={arch} oldconfig")
+    return make(arch)
 
 
 def allnoconfig(arch: str = "aarch64") -> Any:
-    return make(f"make ARCH={arch} allnoconfig")
+    return make(arch, "allnoconfig")
 
 
 def seeded(sent: list[bytes] | None = None) -> Any:
