@@ -28,6 +28,7 @@ from minios_steps.core.config.workers import Workers
 from minios_steps.core.records import RECORD_TYPE, CellOutcome, ReleaseRecord, Trigger
 from minios_steps.core.release import ReleaseReport
 from minios_steps.registry_step import RegistryStep
+from minios_steps.release_step import ReleaseStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -228,8 +229,9 @@ def _plugin(plugin: type) -> Iterator[str]:
     summary, *paragraphs = re.split(r"\n\n+", inspect.getdoc(plugin) or "")
     yield f"### `{plugin.__name__}`"
     yield prose(summary)
-    shared = arguments(RegistryStep) if issubclass(plugin, RegistryStep) else []
-    yield from table(("Argument", "Meaning"), [*arguments(plugin), *shared])
+    bases = [base for base in (ReleaseStep, RegistryStep) if issubclass(plugin, base)]
+    rows = [row for kind in (plugin, *bases) for row in arguments(kind)]
+    yield from table(("Argument", "Meaning"), rows)
     yield from (prose(text) for text in paragraphs if not text.startswith("Args:"))
 
 

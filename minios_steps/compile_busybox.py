@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process import logobserver
-from buildbot.process.results import FAILURE, SUCCESS
+from buildbot.process.results import SUCCESS
 
-from minios_steps.core.errors import MiniosError
+from minios_steps.core.errors import CompileError, MiniosError
 from minios_steps.core.make import make_command, make_environment
 from minios_steps.step import MiniosStep
 
@@ -26,6 +26,8 @@ _ERRORS = (
     re.compile(r"^.*(?:undefined reference|cannot find -l|No space left on device|not found).*"),
     re.compile(r"^(?:make|cc1|collect2|/bin/sh|sh).*(?:\*\*\*|rror|not found).*"),
 )
+# What gcc calls fatal is a missing file, a full disk or a killed process: the machine's.
+_CERTAIN = re.compile(r"^\S+:\d+(?::\d+)?: error: |undefined reference")
 
 
 class _MakeObserver(logobserver.LogLineObserver):  # type: ignore[misc]
@@ -115,9 +117,8 @@ class CompileBusyBox(MiniosStep):
             raise MiniosError(f"compile timed out after {seconds} s, {seen.compiled} files done")
         if output.code:
             why = seen.first_error or f"make ended with {output.code}"
-            self.summary = f"compile failed: {why}"
-            self.setProperty("problem", self.summary, self.name)
-            return int(FAILURE)
+            kind = CompileError if _CERTAIN.search(why) else MiniosError
+            raise kind(f"compile failed: {why}")
         plural = "" if seen.warnings == 1 else "s"
         again = " again" if self.getProperty("objects_kept", False) else ""
         self.summary = f"compiled {seen.compiled} files{again}, {seen.warnings} warning{plural}, {seconds} s"

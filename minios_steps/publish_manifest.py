@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from buildbot.reporters.utils import getURLForBuild
 from minios_steps.core.cancel import CancelledError
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.errors import MiniosError
-from minios_steps.core.oci.layout import Layout
 from minios_steps.core.policy import CellResult
 from minios_steps.core.records import Trigger
 from minios_steps.core.registry.claim import DEFAULT_TIMES, Holder, Times
@@ -25,28 +23,21 @@ from minios_steps.core.release_registry import RegistryTarget
 from minios_steps.core.supply.chain import SupplyChain
 from minios_steps.core.supply.keys import SigningKey
 from minios_steps.core.version import Version
-from minios_steps.registry_step import RegistryStep
+from minios_steps.release_step import ReleaseStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from minios_steps.core.config.project import Project
     from minios_steps.core.registry.connect import Connection
     from minios_steps.core.release_target import ReleaseTarget
 
 _DISTRIBUTIONS = {"minios": "minios-buildbot", "buildbot": "buildbot"}
 
 
-class PublishManifest(RegistryStep):
+class PublishManifest(ReleaseStep):
     """Re-verify every candidate, apply the policy, write the index, move the tags, read back.
 
     Args:
-        project: the configuration.
         version: the release.
         variant: `static` or `dynamic`.
-        store: the candidate store's folder.
-        layout: the OCI image layout to publish into, where there is no `registry`.
         holder: who claims to move a registry's tags; by default this master by its name.
         claim: how long to wait for other masters, and how long they wait for this one.
         signing_key: the private key that signs index, images and papers, in PEM: a renderable such
@@ -64,11 +55,8 @@ class PublishManifest(RegistryStep):
     def __init__(
         self,
         *,
-        project: Project,
         version: Any,
         variant: Any,
-        store: Path,
-        layout: Path | None = None,
         holder: Holder | None = None,
         claim: Times = DEFAULT_TIMES,
         signing_key: Any = None,
@@ -76,12 +64,9 @@ class PublishManifest(RegistryStep):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", f"publish {version} {variant}")
-        super().__init__(registry_root=project.root, **kwargs)
-        self.project = project
+        super().__init__(**kwargs)
         self.version = version
         self.variant = variant
-        self.store = store
-        self.layout = layout
         self.holder = holder
         self.claim = claim
         self.signing_key = signing_key
@@ -89,13 +74,12 @@ class PublishManifest(RegistryStep):
 
     async def work(self) -> int:
         """Publish and tell."""
-        cells = [CellResult.from_json(item) for item in self.getProperty("cells", [])]
-        mine = [c for c in cells if c.version == str(self.version) and c.variant == self.variant]
+        cells = self.cells()
+        mine = self.mine(cells)
         try:
-            connector = await self.connector()
             facts = await self._facts()
             key = await self._key()
-            done = await self.in_thread(self._publish, mine, connector, facts, key)
+            done = await self.connected(self._publish, mine, facts, key)
         except CancelledError:
             raise
         except MiniosError as error:
@@ -123,32 +107,33 @@ class PublishManifest(RegistryStep):
             return int(FAILURE)
         return int(WARNINGS if report.outcome == "partial" else SUCCESS)
 
+    def cells(self) -> list[CellResult]:
+        """Every cell of the run."""
+        return [CellResult.from_json(item) for item in self.getProperty("cells", [])]
+
+    def mine(self, cells: list[CellResult]) -> list[CellResult]:
+        """Those of the version and variant."""
+        return [c for c in cells if c.version == str(self.version) and c.variant == self.variant]
+
     def _publish(
         self,
+        connection: Connection | None,
         cells: list[CellResult],
-        connector: Callable[[], Connection] | None,
         facts: RecordFacts,
         key: SigningKey | None,
     ) -> Published:
         store = CandidateStore(self.store)
-        with self._target(store, connector) as target:
-            papers = SupplyChain(target.candidates, key)
-            releaser = Releaser(self.project, store, target, facts=facts, attachments=papers)
-            version = Version.parse(str(self.version))
-            return releaser.publish(version, self.variant, cells, list(self.getProperty("asked_arches", [])))
+        target = self._target(connection, store)
+        papers = SupplyChain(target.candidates, key)
+        releaser = Releaser(self.project, store, target, facts=facts, attachments=papers)
+        version = Version.parse(str(self.version))
+        return releaser.publish(version, self.variant, cells, list(self.getProperty("asked_arches", [])))
 
-    @contextmanager
-    def _target(
-        self, store: CandidateStore, connector: Callable[[], Connection] | None
-    ) -> Iterator[ReleaseTarget]:
-        if connector:
+    def _target(self, connection: Connection | None, store: CandidateStore) -> ReleaseTarget:
+        if connection:
             holder = self.holder or Holder(self.master.name, f"minios on {platform.node()}")
-            with connector() as connection:
-                yield RegistryTarget(connection, store, holder, self.claim, self.cancelled)
-        elif self.layout:
-            yield LayoutTarget(Layout(self.layout), store)
-        else:
-            raise MiniosError("PublishManifest has neither a layout nor a registry")
+            return RegistryTarget(connection, store, holder, self.claim, self.cancelled)
+        return LayoutTarget(self.released_layout(), store)
 
     async def _key(self) -> SigningKey | None:
         """The key that signs; None where none is asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SUCCESS
 
@@ -20,7 +20,7 @@ from minios_steps.docker_step import DockerStep
 from minios_steps.registry_step import RegistryStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.destination import RegistryDestination
@@ -82,9 +82,7 @@ class PushFromWorker(DockerStep, RegistryStep):
         docker = await self.commands(self.arch.platform.platform)
         await self._push(docker, reference)
         self.tell(f"pushed {reference}; reading it back")
-        # There is a registry, so there is a way to it.
-        connector = cast("Callable[[], Connection]", await self.connector())
-        pushed = await self.in_thread(self._collect, reference, key, connector)
+        pushed = await self.connected(self._collect, reference, key)
         self.setProperty("image", pushed.descriptor.as_json(), self.name)
         self.setProperty("layer", pushed.layer.as_json(), self.name)
         self.summary = f"{reference} is {pushed.descriptor.digest.short}, the files are those staged"
@@ -122,7 +120,7 @@ class PushFromWorker(DockerStep, RegistryStep):
             raise DockerError(f"the worker cannot make a folder for a password: {output.last_line}")
         await self.download_text(login_config(host, self.worker_username, password), f"{KEYS}/config.json")
 
-    def _collect(self, reference: Reference, key: Digest, connector: Callable[[], Connection]) -> Pushed:
+    def _collect(self, connection: Connection, reference: Reference, key: Digest) -> Pushed:
         folder = Path(self.getProperty("cell_dir"))
         expected = Expected(
             arch=self.arch,
@@ -132,8 +130,7 @@ class PushFromWorker(DockerStep, RegistryStep):
             labels=self.getProperty("docker_labels"),
             layer=LayerFile.from_json(self.getProperty("layer")),
         )
-        with connector() as connection:
-            pushed = collect(connection.staging(self.arch.name), reference.tag, expected, folder)
+        pushed = collect(connection.staging(self.arch.name), reference.tag, expected, folder)
         (folder / "manifest.json").write_bytes(pushed.manifest)
         (folder / "config.json").write_bytes(pushed.config)
         return pushed

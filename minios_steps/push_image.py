@@ -18,8 +18,6 @@ from minios_steps.core.tarball import LayerFile
 from minios_steps.registry_step import RegistryStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from minios_steps.core.registry.connect import Connection
 
 
@@ -57,8 +55,8 @@ class PushImage(RegistryStep):
         else:
             record = await self.in_thread(self._push)
         where = ""
-        if connector := await self.connector():
-            staged = await self.in_thread(self._stage, record, connector)
+        if self.registry:
+            staged = await self.connected(self._stage, record)
             record = staged.record
             where = f"{', sent to' if staged.sent else ', already at'} {staged.place.partition('@')[0]}"
             await self.addCompleteLog("candidate", f"{staged.place}\n")
@@ -89,6 +87,5 @@ class PushImage(RegistryStep):
         keep_built(CandidateStore(self.store), record, image, by_files=by_files)
         return record
 
-    def _stage(self, record: CellRecord, connector: Callable[[], Connection]) -> Staged:
-        with connector() as connection:
-            return stage_candidate(CandidateStore(self.store), record, connection)
+    def _stage(self, connection: Connection, record: CellRecord) -> Staged:
+        return stage_candidate(CandidateStore(self.store), record, connection)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.registry.connect import Connection, connect
@@ -11,10 +12,12 @@ from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from minios_steps.core.config.destination import RegistryDestination
 
 LOG = "registry"
+T = TypeVar("T")
 
 
 class RegistryStep(MiniosStep):
@@ -40,24 +43,23 @@ class RegistryStep(MiniosStep):
         self.registry_root = registry_root
         self.password = password
 
-    async def connector(self) -> Callable[[], Connection] | None:
-        """What opens the connection, to be called in a thread; None without a registry.
+    async def connected(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function in a thread, with an open connection before its other arguments.
+
+        Args:
+            function: gets a `Connection`, but None in a step without a registry.
+            *args: its other arguments.
 
         Raises:
-            MiniosError: the secret is not there.
+            MiniosError: the secret is not there, or what the function raises.
         """
-        if self.registry is None:
-            return None
-        registry, password = self.registry, await self._password()
-        log = await self.addLog(LOG)
-        reactor = self.master.reactor
+        connector = await self._connector()
 
-        def report(line: str) -> None:
-            reactor.callFromThread(log.addStdout, f"{line}\n")
+        def call() -> T:
+            with connector() as connection:
+                return function(connection, *args)
 
-        return lambda: connect(
-            registry, self.registry_root, password=password, cancelled=self.cancelled, report=report
-        )
+        return await self.in_thread(call)
 
     async def secret(self, value: Any, name: str, what: str) -> str:
         """The text of a secret, rendered now and kept nowhere; empty where none is asked for.
@@ -80,6 +82,17 @@ class RegistryStep(MiniosStep):
                 hint=f"put it into secrets/{name} of the state folder, mode 600, and restart the master",
             ) from None
 
-    async def _password(self) -> str:
-        name = self.registry.password_secret if self.registry else ""
-        return await self.secret(self.password, name, "the password of the registry")
+    async def _connector(self) -> Callable[[], AbstractContextManager[Connection | None]]:
+        """What opens the connection, to be called in a thread."""
+        if self.registry is None:
+            return nullcontext
+        registry, reactor = self.registry, self.master.reactor
+        password = await self.secret(self.password, registry.password_secret, "the password of the registry")
+        log = self.logs.get(LOG) or await self.addLog(LOG)
+
+        def report(line: str) -> None:
+            reactor.callFromThread(log.addStdout, f"{line}\n")
+
+        return lambda: connect(
+            registry, self.registry_root, password=password, cancelled=self.cancelled, report=report
+        )

@@ -48,7 +48,8 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
     """A step that fails with one clear line.
 
     A subclass implements `work()`; a `MiniosError` raised there becomes a FAILURE whose
-    summary is the error's first line, kept in the build property `problem`.
+    summary is the error's first line, kept in the build property `problem`; where the same
+    inputs would fail again, the property `certain` (true) says so.
 
     Args:
         timeout_factor: multiplies every time limit (slow CPUs).
@@ -86,9 +87,11 @@ class MiniosStep(BuildStep):  # type: ignore[misc]
         return result
 
     async def tell_problem(self, error: MiniosError) -> None:
-        """Put an error where people look: the summary, a log and the property `problem`."""
+        """Put an error where people look: the summary, a log and the properties."""
         self.summary = error.what
         self.setProperty("problem", str(error), self.name)
+        if error.certain:
+            self.setProperty("certain", True, self.name)
         lines = [part for part in (str(error), error.details) if part]
         await self.addCompleteLog("problem", "\n".join(lines) + "\n")
 

@@ -67,13 +67,11 @@ class TriggerNightly(TriggerMatrix):
         build = max(builds, key=lambda item: item["number"])
         properties = await self.master.data.get(("builds", build["buildid"], "properties"))
         said = {name: value for name, (value, _source) in properties.items()}
-        # A step's property names the step as its source.
-        step = properties["problem"][1] if "problem" in properties else ""
         compared = said.get("clean_check") and said.get("objects_kept") and said.get("candidate")
         return CellFacts(
             why=str(said.get("build_reason", "")),
             retested=str(said.get("retested", "")),
-            step=str(step),
+            certain=bool(said.get("certain", False)),
             known=bool(said.get("known_failure", False)),
             checked=not said.get("kept_differs", False) if compared else None,
             toolchain=str(said.get("toolchain_identity", "")),

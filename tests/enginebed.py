@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from servebed import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,12 +94,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_engine() -> Iterator[FakeEngine]:
     """A stand-in that runs."""
-    made = FakeEngine()
-    thread = threading.Thread(target=made.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(FakeEngine()) as made:
         yield made
-    finally:
-        made.shutdown()
-        thread.join()
-        made.server_close()

@@ -7,12 +7,12 @@ request, and a client that downloads from it.
 from __future__ import annotations
 
 import contextlib
-import ssl
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import servebed
 
 from minios_steps.core.config.sources import HttpsMirror
 from minios_steps.core.digest import Digest
@@ -22,6 +22,7 @@ from minios_steps.core.sources.request import Obtained, Request
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping
 
     Behaviour = Callable[["Handler"], None]
@@ -95,18 +96,8 @@ def serving(*behaviours: Behaviour, certificate: Path | None = None) -> Iterator
     server = WebServer(("127.0.0.1", 0), Handler)
     server.behaviours = list(behaviours)
     server.seen = []
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with servebed.serving(server, certificate):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.socket.close()
 
 
 def whole(body: bytes, *, etag: str = "", modified: str = "") -> Behaviour:

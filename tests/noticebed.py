@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
-from contextlib import contextmanager
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from minios_steps.core.web.webhook import DELIVERY, EVENT, SIGNATURE, sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from email.message import Message
 
 SECRET = "made up for a test"
@@ -102,16 +99,3 @@ class _PostHandler(socketserver.StreamRequestHandler):
 
     def _say(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())
-
-
-@contextmanager
-def serving(server: socketserver.TCPServer) -> Iterator[Any]:
-    """A server in a thread."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()

@@ -11,13 +11,13 @@ import contextlib
 import json
 import re
 import socket
-import ssl
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+import servebed
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci.media import INDEX
@@ -286,16 +286,5 @@ def basic(user: str = USER, password: str = PASSWORD) -> str:
 @contextmanager
 def serving(*, auth: str = "", certificate: Path | None = None) -> Iterator[Bed]:
     """A registry that runs."""
-    bed = Bed(auth=auth)
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        bed.socket = context.wrap_socket(bed.socket, server_side=True)
-    thread = threading.Thread(target=bed.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with servebed.serving(Bed(auth=auth), certificate) as bed:
         yield bed
-    finally:
-        bed.shutdown()
-        thread.join()
-        bed.server_close()

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from registrybed import FAST
-from releasebed import ALL, MINIOS, NEWEST, make_project, put_cell
+from releasebed import ALL, MINIOS, NEWEST, make_project, put_candidate, put_cell
 from releasebed import cell as make_cell
 
 from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.cell_result import CellResult
 from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci.index import Index, parse_index
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from minios_steps.core.cell_result import CellResult
+    from registrybed import Bed
+
     from minios_steps.core.oci.store import ImageStore
     from minios_steps.core.release_target import Attachments
     from minios_steps.core.version import Version
@@ -123,6 +125,19 @@ class RegistryHouse:
         """Pull everything that a tag leads to, verified as a candidate is; the index's digest."""
         with self.connection() as connection:
             return check_release(connection.release, self, tag)
+
+
+def newer(house: RegistryHouse, arch: str = "x86_64", compiler: str = "gcc version 13.1.0\n") -> CellResult:
+    """A cell that was built by another compiler, and staged."""
+    record = put_candidate(house.store, house.project, make_cell(arch), identity=compiler)
+    return CellResult.built(make_cell(arch), house.stage(record).record.as_json())
+
+
+def moves(bed: Bed, since: int = 0) -> list[str]:
+    """The tags of the release repository that were set, in order."""
+    start = f"/v2/{REPOSITORY}/manifests/"
+    puts = [one.path for one in bed.seen[since:] if one.method == "PUT" and one.path.startswith(start)]
+    return [path.removeprefix(start) for path in puts if ":" not in path and "sha256-" not in path]
 
 
 def check_release(store: ImageStore, house: RegistryHouse, tag: str) -> str:

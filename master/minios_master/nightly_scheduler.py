@@ -17,8 +17,10 @@ class NightlyScheduler(Timed):  # type: ignore[misc]
     Args:
         cron: minute, hour, day of the month, month, day of the week, in the master's local time.
 
-    Of the times that pass while no master runs, one is made up for. Buildbot's own `Nightly` queues
-    builds behind each other, and has another form for the time.
+    Of the times that pass while no master runs, one is made up for. Where clocks change, a time that they
+    show twice counts once, and one that they leap over is as much later. Buildbot's own `Nightly` queues
+    builds behind each other, is an hour off after a change of the clocks, and has another form for the
+    time.
     """
 
     compare_attrs = ("cron",)
@@ -36,9 +38,15 @@ class NightlyScheduler(Timed):  # type: ignore[misc]
 
     def getNextBuildTime(self, lastActuated: float | None) -> Any:  # noqa: N803
         """The first time after the last one, in seconds since 1970."""
-        # Local time as seconds east of Greenwich that this very moment has: what `cron` does.
-        start = dt.datetime.fromtimestamp(lastActuated or self.now()).astimezone()
-        return defer.succeed(croniter(self.cron, start).get_next(float))
+        start = lastActuated or self.now()
+        # What the clock on the wall shows has no zone: counted so, a time keeps its hour when the offset
+        # changes.
+        shown = dt.datetime.fromtimestamp(start, dt.timezone.utc).astimezone().replace(tzinfo=None)
+        wall = croniter(self.cron, shown)
+        found = start
+        while found <= start:  # the second time of an hour that the clock shows twice
+            found = wall.get_next(dt.datetime).timestamp()
+        return defer.succeed(found)
 
     async def startBuild(self) -> None:
         """Queue a build, unless one is there already."""

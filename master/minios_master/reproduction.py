@@ -12,7 +12,7 @@ from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.config.workers import Workers
 from minios_steps.core.diff.images import Side
 from minios_steps.core.digest import Digest
-from minios_steps.core.errors import MiniosError
+from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.core.plan import Cell, cell_inputs
 from minios_steps.core.recorded_config import recorded_arch, write_recorded
 from minios_steps.core.reproduce import Verdict, as_rebuilt, changes, judge, obstacles, recorded_inputs
@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 
 _SHARED = ("sources", "musl")
 """What of a cache may be used: what is in it is named by its digest, and hashed again."""
+_NOT_HERE = "its record cannot be configured here"
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A cell that can be built again: from what, with what, and how it would be built now."""
+    """A cell that can be built again: to what, from what, with what, and how it would be built now."""
 
+    released: Side
     inputs: CellInputs
     toolchain: Toolchain
     changed: tuple[str, ...]
@@ -74,15 +76,21 @@ class Reproduction:
             record: of how it was made.
             asked: names of arches; empty for all that the release has.
 
+        Returns:
+            A verdict for each arch. One whose image or record cannot be read does not keep the others
+            from theirs.
+
         Raises:
-            MiniosError: there is nothing to build, or the build as a whole could not be done.
+            MiniosError: the configuration has no such arch, or the build as a whole could not be done.
         """
+        for name in asked:
+            self._project.arch(name)
         cells = {cell.arch: cell for cell in record.cells}
         verdicts: dict[str, Verdict] = {}
         wanted: dict[str, _Wanted] = {}
         for arch in asked or [name for name, cell in cells.items() if cell.digest]:
             try:
-                wanted[arch] = self._prepare(cells.get(arch))
+                wanted[arch] = self._prepare(store, record, cells.get(arch))
             except MiniosError as error:
                 released = cells[arch].digest if arch in cells else ""
                 verdicts[arch] = Verdict(arch, "unknown", str(error), released)
@@ -90,15 +98,22 @@ class Reproduction:
             with tempfile.TemporaryDirectory(prefix="minios-reproduce-") as folder:
                 found = self._build(Path(folder), wanted)
                 for arch, one in wanted.items():
-                    told = self._judge(Path(folder), store, cells[arch], one, found[arch])
+                    try:
+                        told = self._judge(Path(folder), arch, one, found[arch])
+                    except MiniosError as error:
+                        told = Verdict(arch, "unknown", str(error), one.released.digest)
                     verdicts[arch] = dataclasses.replace(told, changed=one.changed)
         return [verdicts[arch] for arch in (asked or sorted(verdicts))]
 
-    def _prepare(self, cell: CellOutcome | None) -> _Wanted:
+    def _prepare(self, store: ImageStore, record: ReleaseRecord, cell: CellOutcome | None) -> _Wanted:
         """Make sure that a cell can be built from what was recorded; raises `MiniosError` saying why not."""
         if cell is None or not cell.digest:
             raise MiniosError("the release has no image for it")
+        released = Side(store, store.manifest(Digest.parse(cell.digest)).descriptor)
         inputs = recorded_inputs(cell)
+        whose = (inputs.arch, inputs.version, inputs.variant)
+        if whose != (cell.arch, record.version, record.variant):
+            raise MiniosError(f"its record's inputs are those of {' '.join(whose)}")
         arch = recorded_arch(self._project, inputs)
         here = dataclasses.replace(self._project, arches={arch.name: arch}, workers=Workers())
         if arch.name not in local_arches(here):
@@ -106,7 +121,14 @@ class Reproduction:
         toolchain = probe_local(arch, self._settings.cache)
         if found := obstacles(self._project, inputs, toolchain):
             raise MiniosError(f"not the same here: {'; '.join(found)}")
-        return _Wanted(inputs, toolchain, changes(self._project, inputs, toolchain))
+        with tempfile.TemporaryDirectory(prefix="minios-reproduce-") as folder:
+            alone = Path(folder) / "config"
+            # What is wrong with it must not be found in the configuration that has the others too.
+            try:
+                write_recorded(self._project, {arch.name: inputs}, alone)
+            except ConfigError as error:
+                raise MiniosError(f"{_NOT_HERE}: {error.what.removeprefix(f'{alone}/')}") from error
+        return _Wanted(released, inputs, toolchain, changes(self._project, inputs, toolchain))
 
     def _build(self, folder: Path, wanted: Mapping[str, _Wanted]) -> dict[str, Digest | str]:
         """The key under which each arch's image is in the new store, or why it is not."""
@@ -135,17 +157,14 @@ class Reproduction:
             shared.mkdir(parents=True, exist_ok=True)
             (cache / name).symlink_to(shared)
 
-    def _judge(
-        self, folder: Path, store: ImageStore, cell: CellOutcome, one: _Wanted, found: Digest | str
-    ) -> Verdict:
+    def _judge(self, folder: Path, arch: str, one: _Wanted, found: Digest | str) -> Verdict:
         if isinstance(found, str):
-            return Verdict(cell.arch, "unknown", found, cell.digest)
+            raise MiniosError(found)
         rebuilt = CandidateStore(folder / "state" / "store")
         record = rebuilt.find(found)
         if record is None:
-            return Verdict(cell.arch, "unknown", "what was built again is not whole", cell.digest)
-        released = Side(store, store.manifest(Digest.parse(cell.digest)).descriptor)
-        verdict = judge(cell.arch, released, one.inputs, rebuilt, record)
+            raise MiniosError("what was built again is not whole")
+        verdict = judge(arch, one.released, one.inputs, rebuilt, record)
         if verdict.outcome == "different":
             files = {digest: rebuilt.layout.blob_path(digest) for digest in rebuilt.blobs(record.descriptor)}
             CandidateStore(self._settings.store).put_other(record, files)
@@ -161,4 +180,4 @@ def _check_key(project: Project, one: _Wanted) -> Digest | str:
     )
     if now.key == inputs.key:
         return now.key
-    return f"its record cannot be configured here: {'; '.join(now.explain(inputs))}"
+    return f"{_NOT_HERE}: {'; '.join(now.explain(inputs))}"

@@ -12,6 +12,9 @@ class MiniosError(Exception):
         details: further lines for the log, never needed to understand `what`.
     """
 
+    certain = False
+    """Whether it follows from a cell's inputs alone, so that any machine would come to it again."""
+
     def __init__(self, what: str, *, hint: str = "", details: str = "") -> None:
         super().__init__(what)
         self.what = what
@@ -37,9 +40,19 @@ class UnsafeArchiveError(MiniosError):
 class KconfigError(MiniosError):
     """A kconfig symbol that was asked for does not exist or did not stick."""
 
+    certain = True
+
+
+class CompileError(MiniosError):
+    """The compiler finds the source wrong, or the linker misses what no part of it defines."""
+
+    certain = True
+
 
 class ElfError(MiniosError):
     """A file is not an ELF program for the expected machine."""
+
+    certain = True
 
 
 class RootfsError(MiniosError):

@@ -63,9 +63,7 @@ def plan_matrix(
         name for name, role in project.minios.arches.items() if role in ("required", "optional")
     )
     for name in chosen:
-        if name not in project.arches:
-            known = ", ".join(sorted(project.arches))
-            raise ConfigError(f"unknown arch {name!r}: the configuration has {known}")
+        project.arch(name)
         if project.role(name) == "retired":
             raise ConfigError(f"arch {name} is retired", hint=f"minios arch promote {name} builds it again")
     for name in variants:

@@ -36,9 +36,7 @@ def recorded_arch(project: Project, inputs: CellInputs) -> Arch:
     Raises:
         ConfigError: the configuration has no such arch, or the inputs do not fit any.
     """
-    arch = project.arches.get(inputs.arch)
-    if arch is None:
-        raise ConfigError(f"the configuration has no arch {inputs.arch}")
+    arch = project.arch(inputs.arch)
     platform = Platform.parse(inputs.platform)
     told = arch.model_dump(mode="json", by_alias=True)
     size = _PAGE_SIZE.search(inputs.kconfig)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from noticebed import SECRET, Hook, Postbox, serving
+from noticebed import SECRET, Hook, Postbox
+from servebed import serving
 from upstreambed import REAL_SIGNATURE, MadeUpKey, Upstream, made_up_key, small_release, upstream
 from userland import Minios, replace_block
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import gc
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -169,9 +168,7 @@ class OverTheWire(unittest.TestCase):
             await task.deferLater(reactor, 0)
             assert reactor.seconds() - start < LIMIT_SECONDS  # type: ignore[attr-defined]
             if number == CASES // 4:
-                gc.collect()
                 before = resident()
-        gc.collect()
         assert resident() - before < GROWTH
         # A failure of the worker's is the only exception besides the loss of it.
         assert set(ends) == {"lost", "bad", "good", "RemoteException"}, ends

@@ -1,3 +1,5 @@
+"""`MiniosConfigurator`: from the configuration to what Buildbot takes."""
+
 from __future__ import annotations
 
 import datetime as dt
@@ -7,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from buildbot.config.errors import ConfigErrors, capture_config_errors
 from buildbot.config.master import FileLoader
-from configbed import MINIOS, ROOT, X86_64, changed, write_config
+from configbed import MINIOS, ROOT, changed, write_config
 from minios_master import configurator as module
 from minios_master.configurator import MATRIX, MiniosConfigurator
-from minios_master.destination import Place
-from minios_master.factories import arch_factory
-from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
 from minios_master.nightly import NIGHTLY, TIMED
 from minios_master.remote.folders import RemoteFolder
 from minios_master.remote.gate import BUILDBOT_PORT
@@ -22,9 +21,7 @@ from minios_master.state_lock import StateLock
 from minios_master.upstream import APPROVE, CANDIDATES
 from probebed import foreign, keep_probe
 
-from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
 from minios_steps.core.config.load import load_project
-from minios_steps.core.errors import ConfigError
 from minios_steps.trigger_matrix import scheduler_name
 
 if TYPE_CHECKING:
@@ -200,27 +197,6 @@ def test_master_cfg_is_what_buildbot_takes(tmp_path: Path, monkeypatch: pytest.M
     assert {one.name for one in loaded.builders} == {"sw64", "x86_64", MATRIX, NIGHTLY, JANITOR}
     assert loaded.www["port"].endswith("interface=127.0.0.1")
     assert not StateLock(tmp_path / "state").is_held()
-
-
-@pytest.mark.parametrize("name", ["matrix", "nightly", "coordinator", "local-arm", "local-"])
-def test_arch_cannot_have_a_name_of_the_masters_own(name: str, tmp_path: Path) -> None:
-    arch = X86_64.replace("name: x86_64", f"name: {name}").replace("amd64", "other")
-    config = write_config(tmp_path / "config", {f"arches/{name}.yaml": arch})
-    with pytest.raises(ConfigError) as caught:
-        load_project(config)
-    assert caught.value.what == f"{config}/arches/{name}.yaml:1: name: {name!r} is a name of the master's own"
-
-
-def test_all_of_the_masters_names_are_reserved() -> None:
-    assert {MATRIX, NIGHTLY, COORDINATOR} == RESERVED_NAMES
-    assert LOCAL_PREFIX == RESERVED_PREFIX
-
-
-def test_arch_that_is_named_much_like_one_is_fine(tmp_path: Path) -> None:
-    changes = {"arches/localx.yaml": X86_64.replace("name: x86_64", "name: localx").replace("amd64", "other")}
-    project = load_project(write_config(tmp_path / "config", changes))
-    place = Place(tmp_path / "out", None)
-    assert arch_factory(project, project.arches["localx"], Settings(tmp_path, tmp_path), place, None)
 
 
 def test_secrets_are_files_of_the_state_folder(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SETTINGS = Settings(Path("/config"), Path("/state"))
 PLACE = Place(Path("/out"), None)
 NIGHT = "nightly: {enabled: true, cron: '30 2 * * *', versions: [1.35.0], variants: [static]}\n"
+# Written out, as the machine need not know a zone by its name.
+BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 
 
 @pytest.fixture
@@ -152,6 +154,35 @@ class TestClock(TestReactorMixin, unittest.TestCase):
         first = await self.next_time(dt.datetime(2026, 1, 10, 12).astimezone())
         second = await self.next_time(first)
         assert second - first == dt.timedelta(days=1)
+
+    async def follow(self, cron: str, begin: dt.datetime, count: int) -> list[str]:
+        """What the clock shows at the times after one that it showed, each counted from the one before."""
+        self.clock.cron = cron
+        shown, last = [], begin
+        for _ in range(count):
+            last = await self.next_time(last)
+            shown.append(f"{last:%d %H:%M %Z}")
+        return shown
+
+    async def test_clock_put_forward(self) -> None:
+        self.patch_zone(BERLIN)
+        eve = dt.datetime(2026, 3, 28, 1).astimezone()
+        assert await self.follow("30 3 * * *", eve, 3) == ["28 03:30 CET", "29 03:30 CEST", "30 03:30 CEST"]
+        # There is no 02:30 on the 29th.
+        assert await self.follow("30 2 * * *", eve, 3) == ["28 02:30 CET", "29 03:30 CEST", "30 02:30 CEST"]
+        assert await self.follow("30 2,3 * * 0", eve, 2) == ["29 03:30 CEST", "05 02:30 CEST"]
+
+    async def test_clock_put_back(self) -> None:
+        self.patch_zone(BERLIN)
+        eve = dt.datetime(2026, 10, 24, 1).astimezone()
+        # 02:30 comes twice on the 25th.
+        assert await self.follow("30 2 * * *", eve, 3) == ["24 02:30 CEST", "25 02:30 CEST", "26 02:30 CET"]
+        assert await self.follow("30 3 * * *", eve, 3) == ["24 03:30 CEST", "25 03:30 CET", "26 03:30 CET"]
+
+    async def test_second_time_the_clock_shows_an_hour(self) -> None:
+        self.patch_zone(BERLIN)
+        again = dt.datetime(2026, 10, 25, 2, 10, fold=1).astimezone()
+        assert await self.follow("30 2 * * *", again, 1) == ["26 02:30 CET"]
 
     async def test_one_that_runs_is_not_doubled(self) -> None:
         await self.request(complete=True)

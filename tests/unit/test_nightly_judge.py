@@ -9,7 +9,7 @@ from minios_steps.core.nightly.judge import CellFacts
 from minios_steps.core.nightly.memory import Known, Memory
 from minios_steps.core.nightly.report import NightlyReport, ReportError
 
-COMPILE = {"x86_64": CellFacts(step="compile")}
+CERTAIN = {"x86_64": CellFacts(certain=True)}
 
 
 def test_unchanged_and_tested_again() -> None:
@@ -48,26 +48,26 @@ def test_growth_over_the_threshold_is_a_warning() -> None:
 def test_failure_is_remembered_from_its_first_night_until_it_is_good() -> None:
     nights = Nights()
     nights.night(FIRST, good())
-    report = nights.night(SECOND, bad(), facts=COMPILE)
+    report = nights.night(SECOND, bad(), facts=CERTAIN)
     assert report.verdict == "failed"
     assert (line(report).state, line(report).since) == ("failed", SECOND)
     assert nights.memory.sure == {bad().key: f"compile failed: x.c:1: error (since {SECOND})"}
-    report = nights.night(THIRD, bad(key=OTHER_KEY), facts=COMPILE)
+    report = nights.night(THIRD, bad(key=OTHER_KEY), facts=CERTAIN)
     # Other inputs, and still not good.
     assert line(report).since == SECOND
     assert list(nights.memory.sure) == [OTHER_KEY]
     nights.night("2026-01-04T02:30:00+00:00", good())
     assert nights.memory.failing == {}
-    report = nights.night("2026-01-05T02:30:00+00:00", bad(), facts=COMPILE)
+    report = nights.night("2026-01-05T02:30:00+00:00", bad(), facts=CERTAIN)
     assert line(report).since == "2026-01-05T02:30:00+00:00"
 
 
 def test_known_failure_keeps_its_first_reason() -> None:
     nights = Nights()
-    nights.night(FIRST, bad(), facts=COMPILE)
+    nights.night(FIRST, bad(), facts=CERTAIN)
     again = bad(reason="not compiled again, the same inputs failed before: and so on")
     for night in (SECOND, THIRD):
-        report = nights.night(night, again, facts={"x86_64": CellFacts(known=True, step="known")})
+        report = nights.night(night, again, facts={"x86_64": CellFacts(known=True)})
         assert report.verdict == "failed"
         assert (line(report).state, line(report).since) == ("known-failure", FIRST)
         assert (
@@ -79,9 +79,15 @@ def test_known_failure_keeps_its_first_reason() -> None:
 def test_failure_for_the_machines_sake_is_tried_again() -> None:
     nights = Nights()
     full = bad(reason="compile failed: fatal error: error writing to x.s: No space left on device")
-    nights.night(FIRST, full, facts=COMPILE)
+    nights.night(FIRST, full)
     assert nights.memory.sure == {}
     assert nights.memory.failing["x86_64 1.38.0 static"].since == FIRST
+
+
+def test_build_that_ran_out_of_time_is_tried_again() -> None:
+    nights = Nights()
+    nights.night(FIRST, CellResult.timed_out(cell(), "still running after 600 s"), facts=CERTAIN)
+    assert nights.memory.sure == {}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_release_of_which_nothing_was_heard() -> None:
 
 def test_night_without_cells() -> None:
     nights = Nights()
-    nights.night(FIRST, bad(), facts=COMPILE)
+    nights.night(FIRST, bad(), facts=CERTAIN)
     report = nights.night(SECOND, releases=[], problem="version '9.9.9' is not pinned")
     assert report.verdict == "failed"
     assert report.cells == ()

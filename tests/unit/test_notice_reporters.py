@@ -1,24 +1,21 @@
+"""Which builds are told of, once, and by what."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildbot.db.model import Model
-from buildbot.process.results import CANCELLED, FAILURE, SUCCESS
-from buildbot.test import fakedb
-from buildbot.test.fake import fakemaster
-from buildbot.test.reactor import TestReactorMixin
+from buildbot.process.results import CANCELLED, FAILURE
 from configbed import MINIOS, write_config
 from masterbed import cell, release
-from minios_master.notices.generator import NoticeGenerator
-from minios_master.notices.missing import MISSING, MISSING_SECONDS, MissingWatch, away_since
+from minios_master.notices.missing import MISSING, MissingWatch
 from minios_master.notices.reporters import notice_reporters
 from minios_master.notices.webhook import SignedWebhook
 from minios_master.remote.losses import PAUSED
 from nightlybed import FIRST, Nights, bad
-from noticebed import SECRET, Hook, serving
-from stepbed import make_tables
+from noticebed import SECRET, Hook
+from reporterbed import ReporterCase
+from servebed import serving
 from twisted.internet import defer
-from twisted.trial import unittest
 
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY
 from minios_steps.core.config.load import load_project
@@ -30,45 +27,6 @@ if TYPE_CHECKING:
 MAIL = "  mail: {from: a@example.org, to: [b@example.org], host: mail.example.org, security: starttls}\n"
 HOOK = "  webhook: {url: 'https://example.org/hook', secret: hook-key}\n"
 BAD = {"version": "1.40.0", "place": "a place", "reason": "why"}
-
-
-class ReporterCase(TestReactorMixin, unittest.TestCase):
-    """A fake master with a real database; builder 1 is the matrix, 3 the nightly, 2 another."""
-
-    @defer.inlineCallbacks
-    def setUp(self) -> Any:
-        self.patch(Model, "upgrade", make_tables)
-        self.setup_test_reactor()
-        self.master = yield fakemaster.make_master(self, wantDb=True, wantData=True, wantMq=True)
-        rows = [fakedb.Master(id=1), fakedb.Worker(id=1, name="w")]
-        for number, name in ((1, "matrix"), (2, "x86_64"), (3, "nightly")):
-            rows += [
-                fakedb.Builder(id=number, name=name),
-                fakedb.Buildset(id=number),
-                fakedb.BuildRequest(id=number, buildsetid=number, builderid=number),
-            ]
-        yield self.master.db.insert_test_data(rows)
-        self.built = 0
-
-    def generator(self, channel: str = "mail") -> NoticeGenerator:
-        return NoticeGenerator(channel, "matrix", {"x86_64": "required"}, "nightly")
-
-    async def finish(self, generator: Any, *, builder: int = 1, results: int = SUCCESS, **said: Any) -> Any:
-        """A build ends; returns the report."""
-        self.built += 1
-        number = self.built
-        row = {"builderid": builder, "buildrequestid": builder, "workerid": 1, "masterid": 1}
-        await self.master.db.insert_test_data(
-            [
-                fakedb.Build(id=number, number=number, results=results, state_string="it broke", **row),
-                *(
-                    fakedb.BuildProperty(buildid=number, name=name, value=value)
-                    for name, value in said.items()
-                ),
-            ]
-        )
-        build = await self.master.data.get(("builds", number))
-        return await generator.generate(self.master, None, ("builds", str(number), "finished"), build)
 
 
 class TestGenerator(ReporterCase):
@@ -194,96 +152,6 @@ class TestWebhook(ReporterCase):
         assert self.hook.told == []
         # An exception would be left for trial to find.
         assert self.flushLoggedErrors() == []
-
-
-class TestMissingWatch(ReporterCase):
-    @defer.inlineCallbacks
-    def setUp(self) -> Any:
-        yield super().setUp()
-        self.missing: list[Any] = []
-        self.patch(self.master.mq, "produce", lambda key, told: self.missing.append((key, told["name"])))
-        yield self.master.db.insert_test_data(
-            [
-                fakedb.BuilderMaster(id=1, builderid=1, masterid=self.master.masterid),
-                fakedb.ConfiguredWorker(id=1, workerid=1, buildermasterid=1),
-            ]
-        )
-        yield self.start()
-
-    async def start(self) -> None:
-        self.watch = MissingWatch()
-        await self.watch.setServiceParent(self.master)
-        await self.watch.startService()
-
-    async def stop(self) -> None:
-        await self.watch.stopService()
-        await self.watch.disownServiceParent()
-
-    async def event(self, name: str) -> None:
-        await self.watch._event(("workers", "1", name), {"name": "w"})
-
-    async def test_worker_that_stays_away(self) -> None:
-        await self.event("connected")
-        await self.event("disconnected")
-        self.reactor.advance(MISSING_SECONDS - 1)
-        assert self.missing == []
-        self.reactor.advance(1)
-        assert self.missing == [(MISSING, "w")]
-        await self.stop()
-
-    async def test_worker_that_comes_back(self) -> None:
-        for _ in range(3):
-            await self.event("disconnected")
-            self.reactor.advance(MISSING_SECONDS - 1)
-            await self.event("connected")
-        self.reactor.advance(MISSING_SECONDS)
-        assert self.missing == []
-        await self.stop()
-
-    async def test_master_that_restarts(self) -> None:
-        await self.event("connected")
-        await self.event("disconnected")
-        await self.stop()
-        self.reactor.advance(MISSING_SECONDS)
-        assert self.missing == []
-        await self.start()
-        self.reactor.advance(MISSING_SECONDS)
-        assert self.missing == [(MISSING, "w")]
-        await self.stop()
-
-    async def test_since_when_a_worker_is_away_survives_the_master(self) -> None:
-        assert await away_since(self.master) == {}
-        await self.event("connected")
-        await self.event("disconnected")
-        since = await away_since(self.master)
-        assert since == {"w": "1970-01-01T00:00:00+00:00"}
-        self.reactor.advance(3600)
-        await self.stop()
-        await self.start()
-        assert await away_since(self.master) == since
-        await self.event("connected")
-        assert await away_since(self.master) == {}
-        await self.event("disconnected")
-        assert await away_since(self.master) == {"w": "1970-01-01T01:00:00+00:00"}
-        await self.stop()
-        # It came while no master listened for it.
-        await self.master.data.updates.workerConnected(1, self.master.masterid, {})
-        await self.start()
-        assert await away_since(self.master) == {}
-        await self.stop()
-
-    async def test_worker_that_never_came_is_not_missing(self) -> None:
-        self.reactor.advance(MISSING_SECONDS)
-        assert self.missing == []
-        await self.stop()
-
-    async def test_worker_that_was_taken_out(self) -> None:
-        await self.event("connected")
-        await self.event("disconnected")
-        await self.master.db.workers.deconfigureAllWorkersForMaster(self.master.masterid)
-        self.reactor.advance(MISSING_SECONDS)
-        assert self.missing == []
-        await self.stop()
 
 
 def configured(folder: Path, notices: str) -> Any:

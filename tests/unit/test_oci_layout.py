@@ -1,49 +1,22 @@
+"""What a layout takes and gives: whole images, and tags that lead to what is there."""
+
 from __future__ import annotations
 
-import contextlib
-import errno
-import functools
 import json
 import os
-import shutil
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from tinyimage import make_image, put_image
+from layoutbed import Release, names, sound
 
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError
 from minios_steps.core.oci import media
-from minios_steps.core.oci.index import build_index
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.oci.model import Descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from minios_steps.core.oci.image import Image
-    from minios_steps.core.oci.index import Index
-
-REAL = {name: getattr(os, name) for name in ("fsync", "replace", "rename", "mkdir")}
-"""Everything that makes a change last; a writer is stopped before each."""
-
-
-class Release:
-    """An index over images, ready to be published."""
-
-    def __init__(self, folder: Path, *platforms: str, note: str = "") -> None:
-        folder.mkdir(exist_ok=True)
-        self.images: list[Image] = [make_image(folder, platform=platform, key=note) for platform in platforms]
-        self.index: Index = build_index([image.descriptor for image in self.images], {"note": note})
-
-    def publish(self, layout: Layout, *tags: str) -> bool:
-        return layout.publish(
-            dict.fromkeys(tags, self.index.descriptor),
-            raw=[self.index.raw, *(raw for image in self.images for raw in (image.config, image.manifest))],
-            files={image.layer.digest: image.layer.path for image in self.images},
-        )
 
 
 @pytest.fixture
@@ -59,17 +32,6 @@ def new(tmp_path: Path) -> Release:
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "out" / "minios")
-
-
-def sound(layout: Layout) -> dict[str, str]:
-    """The tags and their digests, after everything below them was hashed."""
-    for descriptor in layout.tags().values():
-        layout.check(descriptor)
-    return {tag: str(descriptor.digest) for tag, descriptor in layout.tags().items()}
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_publish_makes_a_whole_layout(layout: Layout, new: Release) -> None:
@@ -216,153 +178,3 @@ def test_put_file_believes_no_name(layout: Layout, tmp_path: Path) -> None:
         layout.put_file(tmp_path / "missing", Digest.of(b"two"))
     assert names(layout.root / "blobs" / "sha256") == []
     assert names(layout.root) == ["blobs", "index.json", "oci-layout"]
-
-
-def test_collect_removes_what_no_tag_leads_to(layout: Layout, old: Release, new: Release) -> None:
-    old.publish(layout, "latest")
-    new.publish(layout, "latest")
-    stray = layout.put_bytes(b"stray")
-    kept = make_image(layout.root.parent, key="kept")
-    put_image(layout, kept)
-    assert layout.collect([kept.descriptor], min_age=60) == 0
-    # The old index, its manifest, and the stray one: config and layer are the new one's too.
-    assert layout.collect([kept.descriptor]) == 3
-    assert not layout.has_blob(stray)
-    layout.check(kept.descriptor)
-    assert layout.collect() == 1
-    assert sound(layout) == {"latest": str(new.index.descriptor.digest)}
-    assert layout.collect() == 0
-
-
-def test_collect_removes_nothing_when_an_entry_cannot_be_followed(layout: Layout, new: Release) -> None:
-    new.publish(layout, "latest")
-    stray = layout.put_bytes(b"stray")
-    layout.blob_path(new.index.descriptor.digest).unlink()
-    assert layout.collect() == 0
-    assert layout.has_blob(stray)
-
-
-def test_collect_removes_what_dead_writers_left(layout: Layout) -> None:
-    layout.create()
-    for name, age in ((".tmp-old", 9999), (".tmp-new", 0)):
-        path = layout.root / name
-        path.write_bytes(b"half")
-        then = path.stat().st_mtime - age
-        os.utime(path, (then, then))
-    layout.collect()
-    assert names(layout.root) == [".tmp-new", "blobs", "index.json", "oci-layout"]
-
-
-def test_collect_of_nothing_is_nothing(layout: Layout) -> None:
-    assert layout.collect() == 0
-    assert not layout.root.parent.exists()
-
-
-class Stopper:
-    """Stops a writer before its n-th operation that makes a change last."""
-
-    def __init__(self, at: int, stop: Callable[[], None]) -> None:
-        self.left = at
-        self.stop = stop
-
-    def install(self, patch: pytest.MonkeyPatch) -> None:
-        for name, real in REAL.items():
-            patch.setattr(os, name, functools.partial(self._run, real))
-
-    def _run(self, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        self.left -= 1
-        if self.left == 0:
-            self.stop()
-        return real(*args, **kwargs)
-
-
-def full_disk() -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def ctrl_c() -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("stop", [full_disk, ctrl_c])
-@pytest.mark.parametrize("there", ["nothing", "an older one"])
-def test_stopped_writer_leaves_the_old_or_the_new(
-    layout: Layout,
-    old: Release,
-    new: Release,
-    monkeypatch: pytest.MonkeyPatch,
-    stop: Callable[[], None],
-    there: str,
-) -> None:
-    before = {} if there == "nothing" else {"latest": str(old.index.descriptor.digest)}
-    after = {"latest": str(new.index.descriptor.digest)}
-    seen = []
-    for count in range(1, 99):
-        shutil.rmtree(layout.root.parent, ignore_errors=True)
-        if before:
-            old.publish(layout, "latest")
-        stopper = Stopper(count, stop)
-        with monkeypatch.context() as patch, contextlib.suppress(ImageError, KeyboardInterrupt):
-            stopper.install(patch)
-            new.publish(layout, "latest")
-        if stopper.left > 0:
-            break
-        seen.append(sound(layout))
-        assert seen[-1] in (before, after)
-        assert layout.exists or not layout.root.exists()
-        assert not list(layout.root.parent.glob("**/*.tmp-*")), "nothing half-written is left"
-    assert len(seen) > 10
-    assert before in seen
-
-
-@pytest.mark.parametrize("there", ["nothing", "an older one"])
-def test_killed_writer_leaves_the_old_or_the_new(
-    layout: Layout, old: Release, new: Release, monkeypatch: pytest.MonkeyPatch, there: str
-) -> None:
-    before = {} if there == "nothing" else {"latest": str(old.index.descriptor.digest)}
-    after = {"latest": str(new.index.descriptor.digest)}
-    for count in range(1, 99):
-        shutil.rmtree(layout.root.parent, ignore_errors=True)
-        if before:
-            old.publish(layout, "latest")
-        if not _dies(Stopper(count, lambda: os._exit(9)), monkeypatch, lambda: new.publish(layout, "latest")):
-            break
-        assert sound(layout) in (before, after)
-        assert layout.exists or not layout.root.exists()
-        new.publish(layout, "latest")
-        assert sound(layout) == after
-        assert names(layout.root.parent) == [".minios.lock", "minios"], "what the dead writer began is gone"
-    assert count > 10
-
-
-def _dies(stopper: Stopper, monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> bool:
-    """Run `work` in a child that is gone, with no cleaning up, when it is stopped; whether it was."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-    code = 1
-    try:
-        stopper.install(monkeypatch)
-        work()
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def test_full_disk_is_one_line(layout: Layout, new: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: full_disk())
-    with pytest.raises(ImageError, match=r"^cannot write [^\n]*: No space left on device") as caught:
-        new.publish(layout, "latest")
-    assert "free some disk space" in caught.value.hint
-
-
-def test_writers_wait_for_each_other(layout: Layout, tmp_path: Path) -> None:
-    releases = {f"t{n}": Release(tmp_path / f"r{n}", "linux/amd64", note=str(n)) for n in range(8)}
-    threads = [
-        threading.Thread(target=release.publish, args=(layout, tag)) for tag, release in releases.items()
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sound(layout) == {tag: str(release.index.descriptor.digest) for tag, release in releases.items()}

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from registrybed import Bed, serving
 from registryfaults import done_but_cut, drop, status
-from registryhouse import REPOSITORY, TAGS, RegistryHouse
-from test_release_registry import newer
+from registryhouse import REPOSITORY, TAGS, RegistryHouse, newer
 
 from minios_steps.core.errors import ImageError, MiniosError
 from minios_steps.core.registry.errors import RegistryError

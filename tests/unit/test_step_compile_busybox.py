@@ -126,12 +126,16 @@ class Compiling(StepCase):
 
 
 class Failing(StepCase):
-    def fails(self, output: str, why: str) -> Any:
+    def fails(self, output: str, why: str, *, certain: bool = False) -> Any:
         self.setup_step(CompileBusyBox(arch=make_arch()))
         self.expect_commands(make().stdout("  CC      a.o\n").stderr(output).exit(2))
         self.expect_outcome(FAILURE, f"compile failed: {why}")
         self.expect_build_result_summary({"build": f"compile failed: {why}"})
         self.expect_property("problem", f"compile failed: {why}", "compile")
+        if certain:
+            self.expect_property("certain", True, "compile")
+        else:
+            self.expect_no_property("certain")
         return self.run_step()
 
     def test_first_compiler_error(self) -> Any:
@@ -142,7 +146,25 @@ class Failing(StepCase):
             "networking/tc.c:240:9: error: another\n"
             "make[1]: *** [scripts/Makefile.build:198: networking/tc.o] Error 1\n",
             "networking/tc.c:237:27: error: 'TCA_CBQ_MAX' undeclared",
+            certain=True,
         )
+
+    def test_name_of_a_file_is_no_signal(self) -> Any:
+        told = "procps/killall.c:3: error: unknown type name"
+        return self.fails(f"{told}\n", told, certain=True)
+
+    def test_killed_compiler(self) -> Any:
+        # The line of make would be there of a wrong source too.
+        return self.fails(
+            "gcc: fatal error: Killed signal terminated program cc1\n"
+            "compilation terminated.\n"
+            "make[1]: *** [scripts/Makefile.build:198: a.o] Error 1\n",
+            "make[1]: *** [scripts/Makefile.build:198: a.o] Error 1",
+        )
+
+    def test_nowhere_to_write(self) -> Any:
+        told = "a.c:9: fatal error: error writing to a.s: No space left on device"
+        return self.fails(f"{told}\n", told)
 
     def test_missing_header(self) -> Any:
         return self.fails(
@@ -152,13 +174,15 @@ class Failing(StepCase):
 
     def test_compiler_error_after_makes_own(self) -> Any:
         # With several jobs the lines of one come between those of another.
-        return self.fails("make[1]: *** [x.o] Error 1\nb.c:1:1: error: real\n", "b.c:1:1: error: real")
+        told = "b.c:1:1: error: real"
+        return self.fails(f"make[1]: *** [x.o] Error 1\n{told}\n", told, certain=True)
 
     def test_linker(self) -> Any:
         return self.fails(
             "ld: libbb/lib.a(pw.o): undefined reference to `crypt'\n"
             "collect2: error: ld returned 1 exit status\n",
             "ld: libbb/lib.a(pw.o): undefined reference to `crypt'",
+            certain=True,
         )
 
     def test_missing_library(self) -> Any:
@@ -186,7 +210,7 @@ class Failing(StepCase):
         return self.fails("", "make ended with 2")
 
     def test_endless_line(self) -> Any:
-        return self.fails(f"a.c:1:1: error: {'x' * 1000}\n", f"a.c:1:1: error: {'x' * 284}")
+        return self.fails(f"a.c:1:1: error: {'x' * 1000}\n", f"a.c:1:1: error: {'x' * 284}", certain=True)
 
     def timed_out(self, reason: str) -> Any:
         self.setup_step(CompileBusyBox(arch=make_arch()))

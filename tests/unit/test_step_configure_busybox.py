@@ -129,6 +129,7 @@ class Configuring(StepCase):
         self.expect_config(RESULT.replace("CONFIG_STATIC=y", "# CONFIG_STATIC is not set"))
         what = "CONFIG_STATIC did not stick: asked for y, got n (kconfig/static.config:1)"
         self.expect_outcome(FAILURE, what)
+        self.expect_property("certain", True, "configure")
         self.expect_no_property("objects")
         await self.run_step()
         assert self.property("problem").startswith(what)
@@ -188,6 +189,7 @@ class Configuring(StepCase):
         self.configure()
         self.expect_commands(seeded(), oldconfig().stderr("make: *** No rule to make target\n").exit(2))
         self.expect_outcome(FAILURE, "make oldconfig failed on the worker: make: *** No rule to make target")
+        self.expect_no_property("certain")
         return self.run_step()
 
     def test_no_config_comes_back(self) -> Any:

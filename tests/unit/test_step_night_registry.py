@@ -82,10 +82,21 @@ class AtARegistry(StepCase):
         for _ in range(50):
             self.bed.fault("HEAD", "/", status(503))
         self.publish(cells)
+        opened: list[str] = []
+        step = self.get_nth_step(0)
+        real = step.addLog
+
+        def add_log(name: str) -> Any:
+            opened.append(name)
+            return real(name)
+
+        self.patch(step, "addLog", add_log)
         self.expect_outcome(FAILURE)
         await self.run_step()
         [report] = self.property("releases")
         assert report["outcome"] == "failed"
+        # It asked twice, and told both in one log.
+        assert opened.count("registry") == 1
 
     async def test_image_comes_from_the_release_by_its_digest(self) -> None:
         [cell] = [one for one in self.released() if one.arch == "x86_64"]

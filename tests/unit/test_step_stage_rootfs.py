@@ -97,6 +97,7 @@ class Static(StageCase):
 
     def test_no_links(self) -> Any:
         self.stage(install().exit(0), installed(install_tar(links=None)))
+        self.expect_no_property("certain")
         return self.refused("the worker sent no busybox.links")
 
     def test_busybox_is_a_link(self) -> Any:
@@ -109,6 +110,7 @@ class Static(StageCase):
 
     def test_another_machine(self) -> Any:
         self.stage(install().exit(0), installed(install_tar(make_elf(62, kind=2))))
+        self.expect_property("certain", True, "stage")
         return self.refused(
             "bin/busybox: expected 64-bit little-endian machine 183 (AArch64),"
             " found 64-bit little-endian machine 62 (x86-64)"

@@ -114,14 +114,19 @@ class AtNight(MatrixCase):
         said = {"build_reason": "not built before", "clean_check": True, "objects_kept": True}
         await self.build_well("sw64", **said, kept_differs=True)
         await self.finish(
-            await self.start("aarch64"), FAILURE, problem="broken", known_failure=True, cell_key=KEY
+            await self.start("aarch64"),
+            FAILURE,
+            problem="broken",
+            certain=True,
+            known_failure=True,
+            cell_key=KEY,
         )
         await done
         assert self.facts("x86_64").retested == "tested"
         assert (self.facts("x86_64").toolchain, self.facts("x86_64").prefix) == ("gcc", "p-")
         assert (self.facts("sw64").why, self.facts("sw64").checked) == ("not built before", False)
-        # The fake worker's own name stands for the step's.
-        assert (self.facts("aarch64").step, self.facts("aarch64").known) == ("test", True)
+        assert (self.facts("aarch64").certain, self.facts("aarch64").known) == (True, True)
+        assert (self.facts("sw64").certain, self.facts("sw64").known) == (False, False)
         assert "/builders/502/builds/" in self.facts("aarch64").build
         [failed] = [told for told in self.property("cells") if told["arch"] == "aarch64"]
         assert failed["key"] == KEY

@@ -5,7 +5,8 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from noticebed import SECRET, Hook, serving
+from noticebed import SECRET, Hook
+from servebed import serving
 
 from minios_steps.core.cancel import CancelledError
 from minios_steps.core.web.failures import TransientError, WebError

@@ -1,169 +1,23 @@
-"""Thousands of lying workers where commands end: all do, nothing wrong comes in, nothing piles up."""
+"""Where commands of a worker that lies end: single lies, and what is said of each."""
 
 from __future__ import annotations
 
-import collections
-import gc
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from buildbot.process.results import FAILURE, SUCCESS
 from buildbot.test.fake.logfile import FakeLogFile
-from hostilebed import HANG_UP, Liar, resident, seeded
+from hostilebed import seeded
+from lyingbed import LIMIT, Connection
 from stepbed import ActingCase
 from twisted.internet import defer
 from twisted.internet.error import ConnectionLost
-from twisted.python.failure import Failure
 
-from minios_steps.command_output import CommandOutput
-from minios_steps.core.errors import MiniosError
 from minios_steps.transfer import SLACK
 from minios_steps.worker_command import GRACE_SECONDS, LATE, MAX_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
-
-CASES = 4000
-LIMIT = 1 << 20
-"""Bytes an upload may have."""
-GROWTH = 200 << 20
-"""Bytes of memory that all cases together may leave behind: a tenth of a megabyte each would be more. Less
-than 20 MB do in a fresh process, 75 MB were seen in one that had run a thousand other tests."""
-
-
-class Connection:
-    """A connection to a worker that lies.
-
-    `sent` is what it has written to a file of the master, as far as that was written in order.
-    """
-
-    is_fake_test_connection = True
-
-    def __init__(self, dice: Random) -> None:
-        self.dice = dice
-        self.mind = SimpleNamespace(broker=SimpleNamespace(transport=self))
-        self.how = ""
-        self.command: Any = None
-        self.interrupted = False
-        self.aborted = False
-        self.closed = False
-        self.completed = False
-        self.sent = b""
-
-    def remoteStartCommand(self, command: Any, *_: Any) -> Any:  # noqa: N802
-        self.command = command
-        self.how = Liar(self.dice, self.tell).play()
-        if self.how == HANG_UP:
-            self.abortConnection()
-        return defer.succeed(None)
-
-    def remoteInterruptCommand(self, *_: Any) -> Any:  # noqa: N802
-        self.interrupted = True
-        return defer.succeed(None)
-
-    def abortConnection(self) -> None:  # noqa: N802
-        self.aborted = True
-        self.command.interrupt(Failure(ConnectionLost()))
-
-    def tell(self, what: str, method: str, *args: Any) -> None:
-        target = self.command if what == "command" else self.command.args.get(what)
-        function = getattr(target, f"remote_{method}", None)
-        if function is None:
-            return
-        try:
-            function(*args)
-        except Exception:  # noqa: BLE001  # Perspective Broker sends it back
-            return
-        if (what, method) == ("writer", "write") and isinstance(args[0], (str, bytes)) and not self.closed:
-            self.sent += args[0].encode() if isinstance(args[0], str) else args[0]
-        self.closed = self.closed or (what, method) == ("writer", "close")
-        self.completed = self.completed or method == "complete"
-
-
-class Lying(ActingCase):
-    """All cases in one step; Buildbot's reactor is a clock."""
-
-    def test_thousands_of_lies(self) -> Any:
-        self.ends: collections.Counter[str] = collections.Counter()
-
-        async def act(step: Any) -> None:
-            before = 0
-            for seed in range(CASES):
-                await self.one(step, seeded(seed), seed % 5)
-                if seed == CASES // 4:
-                    gc.collect()
-                    before = resident()
-            gc.collect()
-            assert resident() - before < GROWTH
-
-        self.acting(act)
-        self.expect_outcome(SUCCESS)
-        return self.run_step().addCallback(self.judge)
-
-    def judge(self, _: Any) -> None:
-        assert sum(self.ends.values()) == CASES
-        assert min(self.ends.values()) > CASES // 100, self.ends
-        assert self.left("") == []
-        self.flushLoggedErrors()
-
-    async def one(self, step: Any, dice: Random, kind: int) -> None:
-        step.remote = connection = Connection(dice)
-        start = self.reactor.seconds()
-        running = defer.ensureDeferred(self.operation(step, kind))
-        while not running.called:
-            self.reactor.advance(10)
-            assert self.reactor.seconds() - start < 1900 + 3 * GRACE_SECONDS, "it does not end"
-        try:
-            result = await running
-        except MiniosError as error:
-            self.check_line(error.what)
-            self.ends["refused"] += 1
-        except ConnectionLost:
-            assert connection.aborted
-            self.ends["lost"] += 1
-        else:
-            assert connection.completed
-            self.check(result, connection)
-            self.ends["taken"] += 1
-        assert connection.completed or connection.aborted
-        # What comes after the end changes nothing.
-        connection.tell("command", "update", [[{"stdout": "late\n", "rc": 7}, 0]])
-        connection.tell("writer", "write", b"late")
-        connection.tell("command", "complete", None)
-        # The next case is another build, with logs of its own.
-        step.logs.clear()
-        step.cmd = None
-
-    def check_line(self, line: str) -> None:
-        assert line.isprintable()
-        assert len(line) < 500
-
-    async def operation(self, step: Any, kind: int) -> Any:
-        if kind == 0:
-            return await step.command(["true"], collect=True, timeout=60, max_time=600)
-        if kind == 1:
-            return await step.upload_text("some", limit=LIMIT)
-        if kind == 2:
-            await step.upload_file("some", self.folder / "got", limit=LIMIT)
-            data = (self.folder / "got").read_bytes()
-            (self.folder / "got").unlink()
-            return data
-        if kind == 3:
-            return await step.download_text("text" * 1000, "there")
-        return await step.make_folder("build")
-
-    def check(self, result: Any, connection: Connection) -> None:
-        if isinstance(result, CommandOutput):
-            assert isinstance(result.code, int)
-            assert len(result.stdout) + len(result.stderr) <= 2 * MAX_OUTPUT
-            assert result.last_line.isprintable()
-        if isinstance(result, (bytes, str)):
-            assert connection.closed
-            told = result if isinstance(result, bytes) else result.encode()
-            assert len(connection.sent) <= LIMIT
-            assert told == connection.sent.decode("utf-8", "replace").encode() or told == connection.sent
 
 
 class Playing(Connection):

@@ -11,7 +11,6 @@ from minios_master.remote.folders import RemoteFolder
 from minios_master.remote.standing import standing_of
 from minios_master.settings import Settings
 from minios_steps.core.candidates import CandidateStore
-from minios_steps.core.errors import ConfigError
 from minios_steps.core.ladder import newest_candidates, smoke_of
 
 from .output import CliContext, out_console, print_json, table
@@ -49,8 +48,6 @@ def show(
     context: CliContext = ctx.obj
     settings = Settings(context.config, context.state)
     project = open_project(settings)
-    if name not in project.arches:
-        raise ConfigError(f"unknown arch {name!r}: the configuration has {', '.join(project.arches)}")
     told = _told(project, settings, name)
     if as_json:
         print_json(told)
@@ -64,7 +61,7 @@ def show(
 
 
 def _told(project: Project, settings: Settings, name: str) -> dict[str, Any]:
-    arch = project.arches[name]
+    arch = project.arch(name)
     folder = RemoteFolder(settings.remote)
     members = [member for member in folder.roster.members() if member.arch == name and member.may_work]
     return {

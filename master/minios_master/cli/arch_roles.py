@@ -14,7 +14,6 @@ from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.config.roles_file import with_role
-from minios_steps.core.errors import ConfigError
 from minios_steps.core.ladder import demoted, promoted, retired
 from minios_steps.core.sources.storage import replacing
 
@@ -55,8 +54,7 @@ def retire(ctx: typer.Context, name: ArchArgument) -> None:
 
 def _project(context: CliContext, name: str) -> Project:
     project = open_project(Settings(context.config, context.state))
-    if name not in project.arches:
-        raise ConfigError(f"unknown arch {name!r}: the configuration has {', '.join(project.arches)}")
+    project.arch(name)
     return project
 
 

@@ -116,11 +116,7 @@ def platform_of(arch: str, context: CliContext) -> Platform:
     """
     if "/" in arch:
         return Platform.parse(arch)
-    arches = open_project(Settings(context.config, context.state)).arches
-    if arch not in arches:
-        known = ", ".join(sorted(arches))
-        raise MiniosError(f"unknown arch {arch!r}: the configuration has {known}")
-    return arches[arch].platform.platform
+    return open_project(Settings(context.config, context.state)).arch(arch).platform.platform
 
 
 def _split_arch(text: str) -> tuple[str, str]:

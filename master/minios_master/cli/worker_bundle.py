@@ -13,7 +13,6 @@ from minios_master.bundle.pack import write_bundle
 from minios_master.resources import resource
 from minios_master.settings import Settings
 from minios_steps.core.config.load import load_project
-from minios_steps.core.errors import ConfigError
 
 from .output import CliContext, out_console, print_json
 
@@ -31,10 +30,7 @@ def bundle(
     context: CliContext = ctx.obj
     names: tuple[str, ...] = ()
     if arch:
-        project = load_project(context.config)
-        if arch not in project.arches:
-            raise ConfigError(f"unknown arch {arch!r}: the configuration has {', '.join(project.arches)}")
-        names = project.arches[arch].uname
+        names = load_project(context.config).arch(arch).uname
     recipe = resource("workers")
     lock = choose_lock(recipe / "bundle", python)
     wheels = fetch_wheels(lock, Settings(context.config, context.state).cache / "wheels")

@@ -51,6 +51,16 @@ class Project:
         """The folder of the root file system's skeleton."""
         return self.root / "rootfs"
 
+    def arch(self, name: str) -> Arch:
+        """The arch of a name.
+
+        Raises:
+            ConfigError: there is none; the message lists those that there are.
+        """
+        if name not in self.arches:
+            raise ConfigError(f"unknown arch {name[:80]!r}: the configuration has {', '.join(self.arches)}")
+        return self.arches[name]
+
     def role(self, arch: str) -> Role:
         """An arch's role; one without a role in `minios.yaml` is a candidate."""
         return self.minios.arches.get(arch, "candidate")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minios_steps.core.cell_result import GOOD
-from minios_steps.core.nightly.causes import is_sure
 from minios_steps.core.nightly.memory import Failure, Known, Memory
 from minios_steps.core.nightly.report import (
     BAD,
@@ -34,7 +33,7 @@ class CellFacts:
     Args:
         why: it was to be built, in words.
         retested: what the test of its released image said; empty when it was not made.
-        step: the step that failed.
+        certain: its failure follows from the inputs alone.
         known: it was not compiled because the same inputs failed before.
         checked: whether kept objects gave the bytes of a clean build.
         toolchain: the compiler's identity.
@@ -44,7 +43,7 @@ class CellFacts:
 
     why: str = ""
     retested: str = ""
-    step: str = ""
+    certain: bool = False
     known: bool = False
     checked: bool | None = None
     toolchain: str = ""
@@ -228,7 +227,7 @@ def _remember(memory: Memory, night: Night, report: NightlyReport) -> Memory:
         elif line.state == "known-failure" and name in failing:
             continue
         else:
-            sure = is_sure(cell.outcome, facts.step, cell.reason)
+            sure = cell.outcome == "failed" and facts.certain
             failing[name] = Failure(line.since, cell.reason, cell.key, sure)
     missing = {line.name: line.since for line in report.missing}
     return Memory(failing, missing, known, checked)
