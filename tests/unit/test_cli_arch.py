@@ -108,6 +108,7 @@ def test_new(cli: Cli) -> None:
         (("s390x", "--from-worker", "bare"), "bare has no compiler: gcc is not there"),
         (("s390x", "--from-worker", "fresh", "--build"), "no master runs here to build it"),
         (("S390", "--from-worker", "fresh"), "'S390' is not an arch's name"),
+        (("s390.x", "--from-worker", "fresh"), "'s390.x' is not an arch's name"),
         (("probe-x", "--from-worker", "taken"), "'probe-x' is a name of the master's own"),
         (("second", "--from-worker", "twin"), "linux/sw64 is the platform of second too"),
     ],

@@ -75,6 +75,8 @@ def test_invite_for_an_arch_without_a_file(cli: Cli) -> None:
         (("x86_64", "--expires", "soon"), "should be a number with m, h or d"),
         (("x86_64", "--expires", "0h"), "should be a number with m, h or d"),
         (("X86",), "is not an arch's name"),
+        (("s390.x", "--name", "s390x-1"), "'s390.x' is not an arch's name"),
+        (("matrix",), "'matrix' is a name of the master's own"),
         (("x86_64", "--host", "a b"), "is not a host's name"),
         (("x86_64", "--cross-prefix", "a b-"), "is not a compiler's prefix"),
         (("x86_64", "--cross-prefix", "gcc"), "is not a compiler's prefix"),

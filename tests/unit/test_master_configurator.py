@@ -22,7 +22,7 @@ from minios_master.state_lock import StateLock
 from minios_master.upstream import APPROVE, CANDIDATES
 from probebed import foreign, keep_probe
 
-from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
+from minios_steps.core.config.arch_name import RESERVED_NAMES, RESERVED_PREFIX
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError
 from minios_steps.trigger_matrix import scheduler_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ from minios_master.remote.standing import standing_of
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.config.arch_name import check_arch_name
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.core.ladder import good_candidate
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
     from minios_steps.core.machine_probe.facts import ProbeRecord
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 _CELLS_SECONDS = 60
 _PAUSE = 0.2
 
@@ -49,8 +48,7 @@ def new(
     context: CliContext = ctx.obj
     settings = Settings(context.config, context.state)
     project = open_project(settings)
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name[:80]!r} is not an arch's name: lower-case letters, digits, . _ -")
+    check_arch_name(name)
     if build and not _is_up(context):
         raise MiniosError("no master runs here to build it", hint="start it with: minios up")
     path = context.config / "arches" / f"{name}.yaml"

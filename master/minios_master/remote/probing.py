@@ -11,7 +11,7 @@ from twisted.internet import defer
 from twisted.python import log
 
 from minios_master.stoppable_build import StoppableBuild
-from minios_steps.core.config.crosscheck import PROBE_PREFIX
+from minios_steps.core.config.arch_name import PROBE_PREFIX
 
 from .folders import RemoteFolder
 
