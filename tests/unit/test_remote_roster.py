@@ -116,7 +116,7 @@ def test_names(roster: Roster) -> None:
     for name in ("local-x", "coordinator", "s390x-unattached", "debug"):
         with pytest.raises(MiniosError, match="a name of the master's own"):
             roster.invite(name, "s390x", 0, NOW, DAY)
-    for name in ("Big", "a/b", "-x", "a.b", "1", "x" * 51):
+    for name in ("Big", "a/b", "-x", "a.b", "1", "_x", "x" * 51):
         with pytest.raises(MiniosError, match="is not a name"):
             roster.invite(name, "s390x", 0, NOW, DAY)
     with pytest.raises(MiniosError, match="is invited") as error:

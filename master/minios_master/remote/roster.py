@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 UNATTACHED_SUFFIX = "-unattached"
 """How the names end that stand for a machine that is not there."""
 # Of what Buildbot calls an identifier: one worker with another name, and no configuration is read any more.
-_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,49}")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _RESERVED = frozenset({"change", "debug", "status"})  # by Buildbot, for itself
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32,128}")
 _FACTS = ("uname", "kernel", "python", "cores")
