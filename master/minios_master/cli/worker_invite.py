@@ -15,6 +15,7 @@ from minios_master.settings import Settings
 from minios_steps.core.config.arch_name import check_arch_name
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError
+from minios_steps.core.registry.reference import is_loopback
 
 from .output import CliContext, err_console, out_console, print_json
 
@@ -50,6 +51,7 @@ def invite(
     if not _PREFIX.fullmatch(cross_prefix):
         raise ConfigError(f"{cross_prefix[:80]!r} is not a compiler's prefix, such as s390x-linux-gnu-")
     remote = project.workers.remote
+    meant_for_here = _is_loopback(host)
     host = host or remote.address or remote.interface
     if host in _ANYWHERE:
         raise ConfigError(
@@ -71,6 +73,12 @@ def invite(
         return
     console = err_console()
     console.print(f"worker {member.name} for {arch}, good for one exchange until {member.expires}")
+    if _is_loopback(remote.interface) and not meant_for_here:
+        console.print(
+            f"the gate listens on {remote.interface} only: another machine does not reach it, but through an"
+            " ssh tunnel; remote.interface in workers.yaml opens it",
+            soft_wrap=True,
+        )
     if arch not in project.arches:
         console.print(
             f"its machine is measured when it attaches; then: minios arch new {arch}"
@@ -79,6 +87,10 @@ def invite(
         )
     # Alone on standard output, so that it can be piped.
     out_console().print(str(made), soft_wrap=True)
+
+
+def _is_loopback(host: str) -> bool:
+    return is_loopback(f"[{host}]" if ":" in host else host)
 
 
 def _span(text: str) -> dt.timedelta:
