@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,7 @@ from .worker_told import told_workers
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from minios_master.remote.roster import Member
     from minios_steps.core.config.project import Project
     from minios_steps.core.machine_probe.facts import ProbeRecord
 
@@ -79,10 +81,7 @@ def _record(project: Project, folder: RemoteFolder, name: str, worker: str) -> P
         raise ConfigError(f"worker {worker!r} was invited for {member.arch}, not for {name}")
     record = standing_of(member, project, folder).record
     if record is None:
-        raise MiniosError(
-            f"the machine of {worker!r} was not probed yet",
-            hint=f"it is when it first attaches; later: minios worker probe {worker}",
-        )
+        raise _not_probed(member)
     machine = record.machine
     for other, arch in project.arches.items():
         numbers = {found.machine for found in (machine.static, machine.dynamic) if not found.problem}
@@ -92,6 +91,26 @@ def _record(project: Project, folder: RemoteFolder, name: str, worker: str) -> P
                 hint="where it has a cross compiler, invite it with --cross-prefix",
             )
     return record
+
+
+def _not_probed(member: Member) -> MiniosError:
+    """Why there is no record of a worker's machine, and what leads to one."""
+    name, state = member.name, member.state(dt.datetime.now(dt.timezone.utc))
+    if state == "attached":
+        return MiniosError(
+            f"the machine of {name!r} was not probed yet",
+            hint=f"it is when it connects to the master; or then: minios worker probe {name}",
+        )
+    if state == "invited":
+        return MiniosError(
+            f"worker {name!r} has not attached yet, so nobody knows its machine",
+            hint=f"its invite is good until {member.expires}; it is probed when it comes",
+        )
+    what = "was revoked" if state == "revoked" else "did not use its invite in time"
+    return MiniosError(
+        f"worker {name!r} {what}, so nobody knows its machine",
+        hint=f"invite it again: minios worker invite {member.arch} --name {name}",
+    )
 
 
 def _write(path: Path, text: str) -> None:
