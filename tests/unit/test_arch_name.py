@@ -6,7 +6,7 @@ import pytest
 from buildbot.util.identifiers import isIdentifier
 from configbed import X86_64, changed, write_config
 from minios_master.local_worker_names import LOCAL_PREFIX
-from minios_master.remote.roster import UNATTACHED_SUFFIX
+from minios_master.remote.member import UNATTACHED_SUFFIX
 
 from minios_steps.core.config.arch_name import PROBE_PREFIX, check_arch_name
 from minios_steps.core.config.load import load_project

@@ -154,6 +154,19 @@ def test_the_table_explains_itself(cli: Cli) -> None:
     assert "jobs: 8 (its cores)" in cli("show", "x86_64-1")[0]
 
 
+def test_a_damaged_file_is_told(cli: Cli) -> None:
+    for _ in range(2):
+        cli("invite", "x86_64")
+    path = cli.roster.folder / "x86_64-1.json"
+    path.write_text("{", "utf-8")
+    for words in (("list",), ("list", "--json")):
+        out, err = cli(*words)
+        assert f"{path} is damaged: " in err
+        assert "x86_64-2" in out
+        assert "x86_64-1" not in out
+    assert "is damaged" in cli("revoke", "x86_64-1", code=2)[1]
+
+
 class Api:
     """A master that knows one worker, and notes what it is told."""
 

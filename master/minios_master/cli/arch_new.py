@@ -30,7 +30,7 @@ from .worker_told import told_workers
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minios_master.remote.roster import Member
+    from minios_master.remote.member import Member
     from minios_steps.core.config.project import Project
     from minios_steps.core.machine_probe.facts import ProbeRecord
 

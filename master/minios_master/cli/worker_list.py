@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minios_master.printable import printable
+from minios_master.remote.folders import RemoteFolder
+from minios_master.settings import Settings
 from minios_steps.core.elf import machine_name
 from minios_steps.core.machine_probe.judge import HEADING
 
-from .output import CliContext, out_console, print_json, table
+from .output import CliContext, err_console, out_console, print_json, table
 from .worker_told import told_workers
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ def list_workers(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """List the workers of other machines."""
     context: CliContext = ctx.obj
     told = [worker for worker, _ in told_workers(context)]
+    for problem in RemoteFolder(Settings(context.config, context.state).remote).roster.problems():
+        err_console().print(printable(problem), soft_wrap=True)
     if as_json:
         print_json(told)
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from minios_master.settings import Settings
     from minios_steps.core.config.project import Project
 
-    from .roster import Member
+    from .member import Member
 
 PROBE = "probe"
 """The name of the force scheduler of all probes."""
