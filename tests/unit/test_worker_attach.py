@@ -104,6 +104,13 @@ def test_a_worker_that_is_there_outlives_a_refused_invite(
     assert (home.expected() is None) == (answer == NO)
 
 
+def test_a_worker_that_cannot_write_connects_all_the_same(tmp_path: Path) -> None:
+    gone = Home(tmp_path / "gone")
+    for connected in (True, False):
+        gone.tell_connected(connected=connected)
+    assert not gone.folder.exists()
+
+
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle without packages: the attach program needs none. The machine has all that a build runs."""

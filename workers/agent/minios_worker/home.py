@@ -122,10 +122,11 @@ class Home:
 
     def tell_connected(self, *, connected: bool) -> None:
         """Keep whether the master has let the worker in, for whoever starts it or asks for its status."""
-        if connected:
-            self._connected.touch()
-        else:
-            with contextlib.suppress(FileNotFoundError):
+        # A full disk must not keep a worker from the master.
+        with contextlib.suppress(OSError):
+            if connected:
+                self._connected.touch()
+            else:
                 self._connected.unlink()
 
     def write_base(self, files: dict[str, str]) -> None:
