@@ -17,7 +17,7 @@ from minios_master.bundle.lock import read_lock
 from minios_master.bundle.pack import write_bundle
 from minios_master.remote.authority import Authority, load_authority
 from minios_worker.attach import attach
-from minios_worker.home import Home
+from minios_worker.home import Attachment, Home
 from minios_worker.invite import Invite
 from minios_worker.problem import WorkerError
 
@@ -154,6 +154,15 @@ def test_a_refused_invite_leaves_nothing(bundle: Path, tmp_path: Path) -> None:
         assert "this is not an invite" in done.stderr
         assert folder.is_dir() == there
     assert list(folder.iterdir()) == []
+    # After a try without an answer it is kept until the master has refused.
+    home = Home(folder)
+    (folder / ".minios-worker").touch()
+    home.expect(Attachment("localhost", 1, 2, "ab" * 32, "s390x-1", "p" * 43, ""))
+    assert shell(bundle, "--invite", "hello", "--dir", folder).returncode == 4
+    assert home.expected() is not None
+    home.forget_expected()
+    assert shell(bundle, "--invite", "hello", "--dir", folder).returncode == 4
+    assert not folder.exists()
 
 
 @pytest.fixture
@@ -197,6 +206,7 @@ def test_start_tells_that_the_master_has_let_it_in(installed: Home) -> None:
 
 def test_a_bundle_for_a_worker_that_stays(bundle: Path, installed: Home) -> None:
     """What was running goes on when an invite is refused."""
+    installed.keep(Attachment("localhost", 1, 2, "ab" * 32, "s390x-1", "p" * 43, ""))
     stand_in(installed, 'touch "$home/connected"; exec sleep 600')
     assert shell(installed.folder / "minios-worker", "start").returncode == 0
     done = shell(bundle, "--invite", "hello", "--dir", installed.folder)

@@ -68,8 +68,14 @@ unpack() {
         "$dir/minios-worker" status >/dev/null && ran=yes
         "$dir/minios-worker" stop >/dev/null
     fi
-    [ -d "$dir" ] || made=folder
-    [ -f "$dir/.minios-worker" ] || made=${made:-files}
+    # One that was never attached is there for nothing, whenever it was made.
+    if [ ! -d "$dir" ]; then
+        made=folder
+    elif [ ! -f "$dir/.minios-worker" ]; then
+        made=files
+    elif [ ! -f "$dir/worker.json" ]; then
+        made=folder
+    fi
     mkdir -p "$dir" || die "$dir cannot be made"
     dir=$(cd "$dir" && pwd -P)
     rm -rf "$dir/lib" "$dir/agent" "$dir/units"
@@ -80,6 +86,8 @@ unpack() {
 # Ends with a code. Where nothing can come of it (4), what was unpacked for it goes again; a worker
 # that was there before is as it was.
 give_up() {
+    # A master that did not answer may know its password by now.
+    [ ! -f "$dir/invited.json" ] || made=''
     if [ "$1" -eq 4 ] && [ "$made" = folder ]; then
         rm -rf "$dir"
     elif [ "$1" -eq 4 ] && [ "$made" = files ]; then
