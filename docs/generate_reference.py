@@ -62,6 +62,11 @@ ENVIRONMENT = (
     ("MINIOS_LIFELINE", "`master.cfg`", "1: stop with the command that started the master; set by `minios`"),
     ("COLUMNS", "`minios`", "the width of what is printed; without it and a terminal 160"),
     ("NO_COLOR", "`minios`", "anything: no colours"),
+    (
+        "TERM",
+        "`minios`",
+        "`dumb`: the progress of a run is lines, where other terminals have one table redrawn",
+    ),
     ("HTTPS_PROXY", "downloads", "a proxy; `HTTP_PROXY` and `NO_PROXY` as usual"),
     ("REQUESTS_CA_BUNDLE", "downloads", "a file with the authorities to trust"),
     ("DOCKER_HOST", "`minios doctor`, `minios matrix --load`", "where the Docker engine is"),

@@ -40,6 +40,7 @@ def put_release(
     note: str = "",
     entries: Sequence[Entry] = (),
     recorded: bool = True,
+    owner: str = "somebody",
 ) -> Index:
     """Release an index of small images; its record is later than those before. `note` makes it another."""
     layers = folder / "layers"
@@ -59,7 +60,7 @@ def put_release(
             tags=tuple(tags),
             previous=previous or {},
             time=f"2026-01-02T03:04:05.{next(_serial):03}+00:00",
-            trigger=Trigger(owner="somebody", reason="because"),
+            trigger=Trigger(owner=owner, reason="because"),
             source_sha256="b" * 64,
             versions={"minios": "1"},
             cells=(CellOutcome("x86_64", "published"), CellOutcome("sw64", "no-worker", "nobody")),

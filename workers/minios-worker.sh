@@ -25,14 +25,16 @@ running() {
         { [ ! -r "/proc/$pid/cmdline" ] || tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$home/minios-worker"; }
 }
 
+# Waits a while for what the master says, as a worker that is refused has not started.
 start() {
     if running; then
         say "it runs already, pid $pid"
         return 0
     fi
+    rm -f "$home/connected" "$home/why-it-stopped"
     nohup "$home/minios-worker" supervise >>"$home/console.log" 2>&1 </dev/null &
     tries=0
-    until running; do
+    until running || [ -s "$home/why-it-stopped" ]; do
         tries=$((tries + 1))
         if [ $tries -gt 50 ]; then
             say "it did not start: see $home/console.log"
@@ -40,7 +42,18 @@ start() {
         fi
         sleep 0.1
     done
-    say "started, pid $pid; its log is $home/work/twistd.log"
+    tries=0
+    while running && [ ! -f "$home/connected" ] && [ $tries -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    if ! running; then
+        say "it has stopped: $(cat "$home/why-it-stopped" 2>/dev/null || echo "see $home/console.log")"
+        return 4
+    fi
+    now="and connected to the master"
+    [ -f "$home/connected" ] || now="but not connected to the master yet: it goes on trying"
+    say "started, pid $pid, $now; its log is $home/work/twistd.log"
 }
 
 # Ends the worker in order; one that hangs is killed, so that none is left without a supervisor.
@@ -97,7 +110,9 @@ stop() {
 
 status() {
     if running; then
-        say "it runs, pid $pid"
+        now="connected to the master"
+        [ -f "$home/connected" ] || now="not connected to the master: it goes on trying"
+        say "it runs, pid $pid, $now"
         return 0
     fi
     say "it does not run"

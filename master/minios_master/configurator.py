@@ -11,6 +11,7 @@ from buildbot.config import error
 from buildbot.configurators import ConfiguratorBase
 from buildbot.plugins import schedulers, util, worker
 from buildbot.secrets.providers.file import SecretInAFile
+from twisted.python import log
 
 from minios_steps.core.config.base import BACKENDS
 from minios_steps.core.errors import ConfigError, MiniosError
@@ -29,9 +30,9 @@ from .projects import open_project
 from .remote.folders import RemoteFolder
 from .remote.gate import BUILDBOT_PORT, Gate
 from .remote.losses import LossWatch, steadiest
+from .remote.member import UNATTACHED_SUFFIX
 from .remote.member_workers import member_worker, working
 from .remote.probing import FirstProbe, probe_builder, probe_scheduler
-from .remote.roster import UNATTACHED_SUFFIX
 from .settings import Settings, free_port
 from .upstream import upstream_schedulers, upstream_sources
 
@@ -76,6 +77,8 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self.protocols.setdefault("null", {})
         self._remote = RemoteFolder(self.settings.remote)
         self._members = self._remote.roster.members()
+        for damaged in self._remote.roster.problems():
+            log.msg(f"this remote worker is left out: {damaged}")
         self._add_workers(project)
         self._add_builders(project, place)
         self._add_schedulers(project)

@@ -69,15 +69,14 @@ class LiveDisplay:
     """Shows each `MatrixProgress` it is given.
 
     Args:
-        console: where to; on a terminal one table is redrawn, elsewhere a line is printed
-            whenever a cell enters another step or ends.
+        console: where to; on a terminal one table is redrawn, elsewhere, and where `TERM` says
+            that it cannot be (`dumb`), a line is printed whenever a cell enters another step or ends.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = (
-            Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        )
+        redraws = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if redraws else None
         self._said: dict[tuple[str, str, str], str] = {}
 
     def __enter__(self) -> Self:

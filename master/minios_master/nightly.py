@@ -16,7 +16,7 @@ from minios_steps.trigger_nightly import TriggerNightly
 from .local_worker_names import COORDINATOR
 from .nightly_scheduler import NightlyScheduler
 from .notices.missing import away_since
-from .remote.roster import UNATTACHED_SUFFIX
+from .remote.member import UNATTACHED_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable

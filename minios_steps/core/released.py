@@ -11,7 +11,7 @@ from minios_steps.core.oci import media
 from minios_steps.core.oci.image import config_platform
 from minios_steps.core.oci.index import parse_index
 from minios_steps.core.oci.model import MANIFEST_LIMIT, RawManifest, decode, texts
-from minios_steps.core.records import ReleaseRecord, find_records
+from minios_steps.core.records import ReleaseRecord, Trigger, find_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +58,9 @@ class Released:
 
     @property
     def by(self) -> str:
-        """Who asked for it; empty when nobody knows."""
-        return self.made.trigger.owner if self.made else ""
+        """Who asked for it, else why it was made; empty when nobody knows."""
+        trigger = self.made.trigger if self.made else Trigger()
+        return trigger.owner or trigger.reason
 
     def as_json(self) -> dict[str, Any]:
         """A mapping of plain types, without the records."""

@@ -104,16 +104,19 @@ class TagMover:
 
     def _before(self, tag: str, now: Digest) -> Digest:
         """What a tag was, by the newest record that moved it forward to where it is."""
-        for record in find_records(self.store, now):
-            if record.action == "rollback" or tag not in record.tags:
-                continue
+        mine = [
+            record
+            for record in find_records(self.store, now)
+            if record.action != "rollback" and tag in record.tags
+        ]
+        for record in mine:
             before = record.previous.get(tag, "")
             if before and before != str(now):
                 return Digest.parse(before)
-        raise ImageError(
-            f"{self.store.name}:{tag} is {now}, and no record says what it was before",
-            hint="name the index: --to DIGEST",
-        )
+        why = "no record says what it was before"
+        if any(tag not in record.previous for record in mine):
+            why = "that is the first it ever was: there is no earlier release to go back to"
+        raise ImageError(f"{self.store.name}:{tag} is {now}, and {why}", hint="name an index: --to DIGEST")
 
     def _move(self, action: Action, found: RawResult, tags: Sequence[str]) -> tuple[Move, ...]:
         moves = tuple(Move(tag, self._now(tag), found.digest) for tag in dict.fromkeys(tags))

@@ -101,6 +101,10 @@ def test_new(cli: Cli) -> None:
         (("s390x", "--from-worker", "nobody"), "no remote worker 'nobody'"),
         (("s390x", "--from-worker", "other"), "worker 'other' was invited for vax, not for s390x"),
         (("s390x", "--from-worker", "fresh"), "the machine of 'fresh' was not probed yet"),
+        (("s390x", "--from-worker", "away"), "worker 'away' has not attached yet"),
+        (("s390x", "--from-worker", "late"), "worker 'late' did not use its invite in time"),
+        (("s390x", "--from-worker", "late"), "hint: invite it again: minios worker invite s390x --name late"),
+        (("s390x", "--from-worker", "gone"), "worker 'gone' was revoked"),
         (
             ("s390x", "--from-worker", "wrong"),
             "the machine of 'wrong' is a x86_64, and its gcc compiles for that",
@@ -108,6 +112,7 @@ def test_new(cli: Cli) -> None:
         (("s390x", "--from-worker", "bare"), "bare has no compiler: gcc is not there"),
         (("s390x", "--from-worker", "fresh", "--build"), "no master runs here to build it"),
         (("S390", "--from-worker", "fresh"), "'S390' is not an arch's name"),
+        (("s390.x", "--from-worker", "fresh"), "'s390.x' is not an arch's name"),
         (("probe-x", "--from-worker", "taken"), "'probe-x' is a name of the master's own"),
         (("second", "--from-worker", "twin"), "linux/sw64 is the platform of second too"),
     ],
@@ -115,6 +120,11 @@ def test_new(cli: Cli) -> None:
 def test_new_refused(cli: Cli, words: tuple[str, ...], told: str) -> None:
     cli.attach("other", "vax", S390X)
     cli.attach("fresh", "s390x")
+    now = dt.datetime.now(dt.timezone.utc)
+    cli.remote.roster.invite("away", "s390x", 0, now, dt.timedelta(days=1))
+    cli.remote.roster.invite("late", "s390x", 0, now, dt.timedelta())
+    cli.attach("gone", "s390x")
+    cli.remote.roster.revoke("gone", now)
     cli.attach("wrong", "s390x", machine())
     cli.attach("bare", "s390x", foreign(22, uname="s390x", compiler_path=""))
     cli.attach("taken", "probe-x", S390X)

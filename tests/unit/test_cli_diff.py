@@ -141,6 +141,16 @@ def test_what_cannot_be_read(bed: Bed, capsys: pytest.CaptureFixture[str], name:
     assert shown.out == ""
 
 
+def test_the_hint_can_be_typed(bed: Bed, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert diff("latest", "nothing") == 2
+    hint = f"minios release list oci:{tmp_path}/out/minios"
+    assert f"`{hint}` shows its tags" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as done:
+        run(hint.split()[1:])
+    assert not done.value.code
+    assert bed.index.removeprefix("sha256:")[:12] in capsys.readouterr().out
+
+
 def test_beginning_of_several(bed: Bed, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     records = tuple(bed.cells.values())
     monkeypatch.setattr(CandidateStore, "named", lambda _store, _text: records)

@@ -127,6 +127,15 @@ def test_list_tells_damaged_records(output: Output, store: LayoutStore, old: Ind
     assert "records: " in output.of("show", "out")
 
 
+def test_list_says_why_where_nobody_is_named(output: Output, store: LayoutStore, tmp_path: Path) -> None:
+    put_release(store, tmp_path, owner="")
+    assert [one["by"] for one in output.json("list", "out")["releases"]] == ["because"]
+    assert output.of("list", "out").split()[-1] == "because"
+    said = output.of("show", "out")
+    assert "  reason: because\n" in said
+    assert "owner" not in said
+
+
 def test_show(output: Output, old: Index, new: Index) -> None:
     told = output.json("show", "out")
     assert told["digest"] == str(new.descriptor.digest)
@@ -139,7 +148,7 @@ def test_show(output: Output, old: Index, new: Index) -> None:
         str(new.descriptor.digest),
         "tags: 1.38.0, latest",
         "release: 1.38.0 static",
-        "by: somebody, because",
+        "  owner: somebody\n  reason: because\n",
         f"latest was {old.descriptor.digest}",
         "left out: sw64: no-worker",
         "made with: minios 1",
@@ -186,7 +195,7 @@ def test_rollback(output: Output, store: LayoutStore, old: Index, new: Index) ->
     was, now = str(new.descriptor.digest), str(old.descriptor.digest)
     assert output.of("rollback", "out:latest") == f"oci:out:latest: {was} -> {now}\n"
     assert store.manifest("latest").digest == old.descriptor.digest
-    assert "no record says what it was before" in output.error("rollback", "out:latest")
+    assert "there is no earlier release to go back to" in output.error("rollback", "out:latest")
     told = output.json("rollback", "out:latest", "--to", was)
     assert told["moves"] == [{"tag": "latest", "from": now, "to": was}]
     assert "name the tag" in output.error("rollback", "out")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ class Cli:
     def attach(self, token: str) -> None:
         made = parse(token)
         now = dt.datetime.now(dt.timezone.utc)
-        self.roster.redeem(made.name, made.secret, PASSWORD, {"uname": "s390x", "python": "3.7.3"}, now)
+        machine = {"uname": "s390x", "python": "3.7.3", "cores": "8"}
+        self.roster.redeem(made.name, made.secret, PASSWORD, machine, now)
 
 
 @pytest.fixture
@@ -63,6 +65,30 @@ def test_invite_is_alone_on_stdout(cli: Cli) -> None:
     assert again.name == "x86_64-2"
 
 
+@pytest.mark.parametrize(
+    ("remote", "words", "closed"),
+    [
+        ("", (), "127.0.0.1"),
+        ("", ("--host", "build.example.org"), "127.0.0.1"),
+        ("address: build.example.org", (), "127.0.0.1"),
+        ("interface: localhost", ("--host", "build.example.org"), "localhost"),
+        ("", ("--host", "localhost"), ""),
+        ("", ("--host", "127.0.0.1"), ""),
+        ("interface: 192.0.2.1", (), ""),
+        ("interface: 0.0.0.0", ("--host", "build.example.org"), ""),
+    ],
+)
+def test_an_invite_to_a_gate_that_is_closed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, remote: str, words: tuple[str, ...], closed: str
+) -> None:
+    monkeypatch.setattr("minios_master.remote.folders.free_port", lambda _interface: 9990)
+    (cli.config / "workers.yaml").write_text(f"remote: {{{remote}}}\n", "utf-8")
+    out, err = cli("invite", "x86_64", *words)
+    assert parse(out)
+    assert (f"the gate listens on {closed} only: another machine does not reach it" in err) == bool(closed)
+    assert ("remote.interface in workers.yaml opens it" in err) == bool(closed)
+
+
 def test_invite_for_an_arch_without_a_file(cli: Cli) -> None:
     _, err = cli("invite", "vax", "--name", "old-vax")
     assert "minios arch new vax --from-worker old-vax" in err
@@ -75,6 +101,8 @@ def test_invite_for_an_arch_without_a_file(cli: Cli) -> None:
         (("x86_64", "--expires", "soon"), "should be a number with m, h or d"),
         (("x86_64", "--expires", "0h"), "should be a number with m, h or d"),
         (("X86",), "is not an arch's name"),
+        (("s390.x", "--name", "s390x-1"), "'s390.x' is not an arch's name"),
+        (("matrix",), "'matrix' is a name of the master's own"),
         (("x86_64", "--host", "a b"), "is not a host's name"),
         (("x86_64", "--cross-prefix", "a b-"), "is not a compiler's prefix"),
         (("x86_64", "--cross-prefix", "gcc"), "is not a compiler's prefix"),
@@ -107,6 +135,36 @@ def test_list_and_show_tell_no_secret(cli: Cli) -> None:
     assert not [secret for secret in (member.invite, member.password, PASSWORD) if secret in text]
     assert "python: 3.7.3" in text
     assert "no remote worker 'x'" in cli("show", "x", code=2)[1]
+
+
+def test_the_table_explains_itself(cli: Cli) -> None:
+    cli.attach(cli("invite", "x86_64")[0])
+    cli("invite", "x86_64", "--jobs", "3")
+    cli("invite", "x86_64")
+    lines = cli("list")[0].splitlines()
+    columns = ["name", "arch", "state", "connected", "probe", "make -j", "machine"]
+    shown = [re.split(r"  +", line.strip()) for line in lines if "x86_64" in line or "make" in line]
+    assert shown == [
+        columns,
+        ["x86_64-1", "x86_64", "attached", "-", "not probed", "8 (its cores)", "s390x, Python 3.7.3"],
+        ["x86_64-2", "x86_64", "invited", "-", "not probed", "3", "-"],
+        ["x86_64-3", "x86_64", "invited", "-", "not probed", "its cores", "-"],
+    ]
+    assert lines[-1] == "no master runs here, so nobody is connected; start it with: minios up"
+    assert "jobs: 8 (its cores)" in cli("show", "x86_64-1")[0]
+
+
+def test_a_damaged_file_is_told(cli: Cli) -> None:
+    for _ in range(2):
+        cli("invite", "x86_64")
+    path = cli.roster.folder / "x86_64-1.json"
+    path.write_text("{", "utf-8")
+    for words in (("list",), ("list", "--json")):
+        out, err = cli(*words)
+        assert f"{path} is damaged: " in err
+        assert "x86_64-2" in out
+        assert "x86_64-1" not in out
+    assert "is damaged" in cli("revoke", "x86_64-1", code=2)[1]
 
 
 class Api:
@@ -146,9 +204,24 @@ def test_pause_and_resume(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Api.told == ("workers/7", "pause", {"reason": "dust"})
     assert cli("resume", "x86_64-1")[0] == "x86_64-1 gets builds again\n"
     assert Api.told == ("workers/7", "unpause", {})
-    assert "has not attached yet" in cli("pause", "x86_64-2", code=2)[1]
+    assert "has not attached yet: there is nothing to resume" in cli("resume", "x86_64-2", code=2)[1]
     assert "invited, paused: dust" in " ".join(cli("list")[0].split())
     assert "pause_reason: dust" in cli("show", "x86_64-1")[0]
+
+
+@pytest.mark.parametrize("what", ["pause", "resume"])
+def test_a_revoked_worker_is_told_to_be(cli: Cli, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Buildbot still knows a worker of this name, and would take the order."""
+    monkeypatch.setattr("minios_master.reload.os.kill", lambda *_told: None)
+    monkeypatch.setattr(worker_control, "MasterApi", Api)
+    cli.attach(cli("invite", "x86_64")[0])
+    monkeypatch.setattr(worker_control.StateLock, "holder", lambda _self: RUN)
+    cli("revoke", "x86_64-1")
+    Api.told = ()
+    _, err = cli(what, "x86_64-1", code=2)
+    assert f"worker 'x86_64-1' was revoked: there is nothing to {what}" in err
+    assert "minios worker invite x86_64 --name x86_64-1" in err
+    assert Api.told == ()
 
 
 def test_revoke_tells_the_running_master(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ def test_images_of_two_cpus(layout: Layout, layers: Path) -> None:
     one = side(layout, make_image(layers))
     other = side(layout, make_image(layers, platform="linux/arm64/v8", program=make_elf(183, kind=2)))
     [found] = compare(one, other)
-    assert found.of == "linux/amd64 and linux/arm64"
+    assert found.of == "linux/amd64 and linux/arm64/v8"
     assert "config: architecture: amd64 -> arm64" in map(str, found.differences)
 
 
@@ -197,7 +197,7 @@ def test_indexes_platform_by_platform(layout: Layout, layers: Path) -> None:
     assert [(item.of, item.before == item.after) for item in found] == [
         ("index", False),
         ("linux/amd64", True),
-        ("linux/arm64", False),
+        ("linux/arm64/v8", False),
         ("linux/riscv64", False),
     ]
     assert str(found[0].differences[0]) == "index: annotation org.example.note: one -> two"
@@ -207,6 +207,15 @@ def test_indexes_platform_by_platform(layout: Layout, layers: Path) -> None:
     assert same.before == same.after
     [same] = compare(Side(LayoutStore(layout), arm.descriptor), index(layout, [amd, changed_arm]))
     assert same.before != same.after
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_platform_is_named_as_the_side_that_says_more_does(
+    layout: Layout, layers: Path, *, swapped: bool
+) -> None:
+    sides = [index(layout, [make_image(layers, platform=f"linux/arm64{more}")]) for more in ("", "/v8")]
+    found = compare(*(sides[::-1] if swapped else sides))
+    assert [item.of for item in found] == ["index", "linux/arm64/v8"]
 
 
 def test_indexes_that_differ_in_their_images_alone(layout: Layout, layers: Path) -> None:

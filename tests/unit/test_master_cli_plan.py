@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from minios_master.cli import plan as module
 from minios_master.cli.main import run
+from minios_master.remote.folders import RemoteFolder
+from probebed import foreign, keep_probe
 from releasebed import FILES, IDENTITY, cell, make_project, put_candidate
 
 from minios_steps.core.candidates import CandidateStore
@@ -110,6 +113,28 @@ def test_chosen_cells_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_candidate_is_planned_when_it_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     [one] = cells(capsys, "--arch", "riscv64").values()
     assert one["role"] == "candidate"
+
+
+def test_candidates_that_are_not_built_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan() == 0
+    line = "riscv64: a candidate, which `minios matrix` leaves alone; `--arch riscv64` builds it"
+    assert line in capsys.readouterr().out
+    assert plan("--arch", "x86_64") == 0
+    assert "riscv64" not in capsys.readouterr().out
+    assert plan("--json") == 0
+    assert json.loads(capsys.readouterr().out)["unnamed_candidates"] == ["riscv64"]
+
+
+def test_worker_of_another_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    remote, now = RemoteFolder(tmp_path / "state" / "remote"), dt.datetime.now(dt.timezone.utc)
+    for name in ("sw64-1", "sw64-2"):
+        _, secret = remote.roster.invite(name, "sw64", 0, now, dt.timedelta(days=1))
+        remote.roster.redeem(name, secret, "p" * 43, {}, now)
+    assert cells(capsys)["sw64 1.38.0 static"]["action"] == "no-worker"
+    keep_probe(remote, "sw64-1", foreign(0x9916, uname="sw64"))
+    found = cells(capsys)["sw64 1.38.0 static"]
+    assert (found["action"], found["key"]) == ("remote", "")
+    assert found["why"].startswith("sw64-1 compiles for it while a master is up")
 
 
 def test_broken_compiler_fails_its_own_cells_alone(

@@ -274,6 +274,12 @@ def test_remote_workers(tmp_path: Path) -> None:
     assert sorted(by_name(told["schedulers"])["probe"].builderNames) == sorted(probes)
     assert told["protocols"]["pb"] == {"port": BUILDBOT_PORT}
     assert workers["sun"].properties.getProperty(WORKER_JOBS) == 3
+    # What is damaged is left out or measured again; everybody else works.
+    for damaged in (folder.roster.folder / "slow.json", folder.probes.folder / "sun.json"):
+        damaged.write_text("{", "utf-8")
+    without = configure(config, state)
+    assert sorted(by_name(without["workers"])) == sorted({*workers, "sw64-unattached"} - {"slow"})
+    assert by_name(without["builders"])["probe-sun"].workernames == ["sun"]
     # The same after each reconfiguration, so that nobody is disturbed.
     again = by_name(configure(config, state)["workers"])
     assert again["sun"].password == workers["sun"].password

@@ -108,9 +108,22 @@ def test_step_that_an_ended_cell_does_not_have_was_not_needed() -> None:
     assert row.split()[3:13] == [*"✓✓--------"]
 
 
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_terminal_that_cannot_redraw_gets_lines(term: str) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=160, force_terminal=True, _environ={"TERM": term})
+    with LiveDisplay(console) as display:
+        display.show(progress(cell(probe="running")))
+        display.show(progress(cell(state="done", text="pushed", probe="done")))
+    assert out.getvalue().splitlines() == [
+        "[  12.3 s] x86_64 1.38.0 static  probe: started",
+        "[  12.3 s] x86_64 1.38.0 static  done: pushed",
+    ]
+
+
 def test_terminal_is_left_as_it_was() -> None:
     out = io.StringIO()
-    console = Console(file=out, width=160, force_terminal=True, color_system=None)
+    console = Console(file=out, width=160, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
     with LiveDisplay(console) as display:
         display.show(progress(cell(text="halfway")))
     said = out.getvalue()

@@ -13,7 +13,7 @@ from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
 from minios_master.nightly import NIGHTLY
 from minios_master.settings import Settings
 
-from minios_steps.core.config.crosscheck import RESERVED_NAMES, RESERVED_PREFIX
+from minios_steps.core.config.arch_name import RESERVED_NAMES, RESERVED_PREFIX
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError
 

@@ -39,6 +39,13 @@ def attach(roster: Roster, name: str, arch: str = "x86_64", when: dt.datetime = 
     roster.redeem(name, secret, "p" * 43, {}, when)
 
 
+def damage(folder: RemoteFolder, name: str) -> None:
+    """Leave half of a probe's record."""
+    keep_probe(folder, name)
+    path = folder.probes.folder / f"{name}.json"
+    path.write_bytes(path.read_bytes()[:100])
+
+
 class Probed(TestReactorMixin, unittest.TestCase):
     """`FirstProbe` on a fake master with the worker `fast` on the roster."""
 
@@ -121,13 +128,10 @@ class Probed(TestReactorMixin, unittest.TestCase):
             await self.finish(builder, results)
         assert self.reconfigured == 2
 
-    async def test_damaged_record_is_logged(self) -> None:
-        path = self.path / "probes" / "fast.json"
-        path.parent.mkdir()
-        path.write_text("{}", "utf-8")
+    async def test_damaged_record_is_replaced(self) -> None:
+        damage(self.folder, "fast")
         await self.connect()
-        [error] = self.flushLoggedErrors()
-        assert "fast.json is damaged" in str(error.value)
+        assert await self.asked() == [(3, "first contact")]
 
 
 def test_standing(tmp_path: Path) -> None:
@@ -148,6 +152,10 @@ def test_standing(tmp_path: Path) -> None:
     members = folder.roster.members()
     assert [one.name for one in working(members, "x86_64", project, folder)] == ["three"]
     assert working(members, "vax", project, folder) == []
+    damage(folder, "three")
+    assert verdicts()["three"] == "not probed"
+    assert working(members, "x86_64", project, folder) == []
+    keep_probe(folder, "three")
     # The same probe is judged by what the file says now.
     (config / "arches" / "x86_64.yaml").write_text(f"{X86_64}page_size: 65536\n", "utf-8")
     assert verdicts()["two"] == "passed"

@@ -5,12 +5,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from minios_master.remote.roster import Member, RefusedError, Roster
+from minios_master.remote.roster import RefusedError, Roster
 
 from minios_steps.core.errors import MiniosError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from minios_master.remote.member import Member
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.timezone.utc)
 DAY = dt.timedelta(days=1)
@@ -116,7 +118,7 @@ def test_names(roster: Roster) -> None:
     for name in ("local-x", "coordinator", "s390x-unattached", "debug"):
         with pytest.raises(MiniosError, match="a name of the master's own"):
             roster.invite(name, "s390x", 0, NOW, DAY)
-    for name in ("Big", "a/b", "-x", "a.b", "1", "x" * 51):
+    for name in ("Big", "a/b", "-x", "a.b", "1", "_x", "x" * 51):
         with pytest.raises(MiniosError, match="is not a name"):
             roster.invite(name, "s390x", 0, NOW, DAY)
     with pytest.raises(MiniosError, match="is invited") as error:
@@ -147,9 +149,40 @@ def test_what_a_machine_says_is_cut_to_size(roster: Roster) -> None:
     assert (roster.folder / "s390x-1.json").stat().st_size < 2000
 
 
-def test_damaged_file(roster: Roster) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (None, "Invalid JSON"),
+        ({"arch": None}, "arch: Input should be a valid string"),
+        ({"machine": ["x"]}, "machine: Input should be an object"),
+        ({"expires": "soon"}, "Invalid isoformat string: 'soon'"),
+        ({"expires": "2030-01-01"}, "the time has no zone"),
+        ({"name": "s390x-2"}, "it names the worker 's390x-2'"),
+    ],
+)
+def test_damaged_file(roster: Roster, change: dict[str, Any] | None, told: str) -> None:
     secret = invited(roster)
+    invited(roster, "s390x-2")
     path = roster.folder / "s390x-1.json"
-    path.write_text(json.dumps({"name": "s390x-1"}), "utf-8")
+    text = path.read_text("utf-8")
+    path.write_text(text[:-9] if change is None else json.dumps({**json.loads(text), **change}), "utf-8")
     with pytest.raises(MiniosError, match=r"s390x-1\.json is damaged"):
         redeem(roster, secret)
+    with pytest.raises(MiniosError, match=r"s390x-1\.json is damaged"):
+        roster.find("s390x-1")
+    # The others do not suffer from it.
+    assert [member.name for member in roster.members()] == ["s390x-2"]
+    [problem] = roster.problems()
+    assert problem.startswith(f"{path} is damaged: ")
+    assert told in problem
+    assert roster.invite("", "s390x", 0, NOW, DAY)[0].name == "s390x-3"
+    invited(roster)
+    assert roster.problems() == ()
+
+
+def test_file_that_is_called_as_no_worker_is(roster: Roster) -> None:
+    """Buildbot would take no configuration with it."""
+    invited(roster)
+    text = (roster.folder / "s390x-1.json").read_text("utf-8")
+    (roster.folder / "s390.x.json").write_text(text.replace("s390x-1", "s390.x"), "utf-8")
+    assert [member.name for member in roster.members()] == ["s390x-1"]

@@ -103,7 +103,7 @@ def test_back_and_further_back(store: LayoutStore, history: History) -> None:
     [record, _] = find_records(store, second)
     assert (record.action, record.previous) == ("rollback", {"latest": str(last)})
     assert mover.rollback("latest") == Move("latest", second, first)
-    with pytest.raises(ImageError, match="no record says what it was before"):
+    with pytest.raises(ImageError, match="there is no earlier release to go back to"):
         mover.rollback("latest")
     assert mover.rollback("latest", last) == Move("latest", first, last)
     assert store.tags() == ("1.35.0", "1.37.0", "1.38.0", "latest")
@@ -167,9 +167,9 @@ def test_dockers_lists_have_their_records_alone(store: LayoutStore, history: His
 
 
 def test_a_tag_that_was_new(store: LayoutStore, history: History) -> None:
-    with pytest.raises(ImageError, match="no record says what it was before") as caught:
+    with pytest.raises(ImageError, match="there is no earlier release to go back to") as caught:
         TagMover(store, WHO).rollback("1.38.0")
-    assert caught.value.hint == "name the index: --to DIGEST"
+    assert caught.value.hint == "name an index: --to DIGEST"
     with pytest.raises(ImageError, match=r"is sha256:.* already"):
         TagMover(store, WHO).rollback("latest", history.digests[-1])
     with pytest.raises(ImageError, match="no tag 'absent'"):
@@ -178,7 +178,7 @@ def test_a_tag_that_was_new(store: LayoutStore, history: History) -> None:
 
 def test_no_record(store: LayoutStore, tmp_path: Path) -> None:
     put_release(store, tmp_path, recorded=False)
-    with pytest.raises(ImageError, match="no record"):
+    with pytest.raises(ImageError, match="no record says what it was before"):
         TagMover(store, WHO).rollback("latest")
 
 

@@ -6,14 +6,13 @@ import ast
 import os
 import pwd
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from configbed import ROOT
+from gatebed import Master
 from minios_master.remote.authority import Authority, load_authority
 from minios_worker import machine, service, wire
 from minios_worker.home import Attachment, Home
@@ -21,6 +20,7 @@ from minios_worker.problem import WorkerError
 from minios_worker.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
 MADE = Attachment("build.example.org", 9990, 40000, "ab" * 32, "s390x-1", "p" * 43, "")
@@ -49,33 +49,6 @@ def test_what_is_kept_is_private_and_read_back(home: Home) -> None:
     (home.folder / "worker.json").write_text("{}", "utf-8")
     with pytest.raises(WorkerError, match="is damaged"):
         home.attachment()
-
-
-class Master:
-    """A made-up gate: TLS with a certificate, or not, and one answer for all."""
-
-    def __init__(self, answer: bytes, authority: Authority | None) -> None:
-        self._answer = answer
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if authority else None
-        if self._context and authority:
-            self._context.load_cert_chain(authority.gate)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self._listener.getsockname()
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
-
-    def _serve(self) -> None:
-        connection, _ = self._listener.accept()
-        with self._listener, connection:
-            try:
-                wrap = self._context.wrap_socket if self._context else None
-                stream = wrap(connection, server_side=True) if wrap else connection
-                stream.recv(4096)
-                stream.sendall(self._answer)
-                if wrap:
-                    stream.close()
-            except OSError:
-                pass
 
 
 @pytest.fixture

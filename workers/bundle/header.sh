@@ -64,7 +64,18 @@ unpack() {
     if [ -e "$dir" ] && [ ! -f "$dir/.minios-worker" ] && [ -n "$(ls -A "$dir" 2>/dev/null)" ]; then
         die "$dir is not empty, and not a worker's folder: choose another --dir"
     fi
-    [ ! -x "$dir/minios-worker" ] || "$dir/minios-worker" stop >/dev/null
+    if [ -x "$dir/minios-worker" ]; then
+        "$dir/minios-worker" status >/dev/null && ran=yes
+        "$dir/minios-worker" stop >/dev/null
+    fi
+    # One that was never attached is there for nothing, whenever it was made.
+    if [ ! -d "$dir" ]; then
+        made=folder
+    elif [ ! -f "$dir/.minios-worker" ]; then
+        made=files
+    elif [ ! -f "$dir/worker.json" ]; then
+        made=folder
+    fi
     mkdir -p "$dir" || die "$dir cannot be made"
     dir=$(cd "$dir" && pwd -P)
     rm -rf "$dir/lib" "$dir/agent" "$dir/units"
@@ -72,8 +83,24 @@ unpack() {
     echo "$python" >"$dir/python"
 }
 
+# Ends with a code. Where nothing can come of it (4), what was unpacked for it goes again; a worker
+# that was there before is as it was.
+give_up() {
+    # A master that did not answer may know its password by now.
+    [ ! -f "$dir/invited.json" ] || made=''
+    if [ "$1" -eq 4 ] && [ "$made" = folder ]; then
+        rm -rf "$dir"
+    elif [ "$1" -eq 4 ] && [ "$made" = files ]; then
+        rm -rf "$dir"/* "$dir"/.[!.]*
+    elif [ -n "$ran" ]; then
+        say "the worker that is in $dir stays as it was" >&2
+        "$dir/minios-worker" start
+    fi
+    exit "$1"
+}
+
 main() {
-    self=$0
+    self=$0 made='' ran=''
     dir=${HOME:-/opt}/minios-worker invite= service= tunnel= action=attach
     while [ $# -gt 0 ]; do
         case $1 in
@@ -110,9 +137,9 @@ main() {
     fi
     [ -n "$invite" ] || [ -f "$dir/worker.json" ] || usage 2 >&2
     unpack
-    PYTHONPATH=$dir/agent "$python" -S -s -m minios_worker check "$dir" || exit
+    PYTHONPATH=$dir/agent "$python" -S -s -m minios_worker check "$dir" || give_up $?
     if [ -n "$invite" ]; then
-        "$dir/minios-worker" attach "--invite=$invite" "--tunnel=$tunnel" || exit
+        "$dir/minios-worker" attach "--invite=$invite" "--tunnel=$tunnel" || give_up $?
     fi
     if [ -n "$service" ]; then
         "$dir/minios-worker" service "$service" || exit

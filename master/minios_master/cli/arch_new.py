@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from minios_master.remote.standing import standing_of
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.config.arch_name import check_arch_name
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError, MiniosError
 from minios_steps.core.ladder import good_candidate
@@ -29,10 +30,10 @@ from .worker_told import told_workers
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from minios_master.remote.member import Member
     from minios_steps.core.config.project import Project
     from minios_steps.core.machine_probe.facts import ProbeRecord
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 _CELLS_SECONDS = 60
 _PAUSE = 0.2
 
@@ -49,8 +50,7 @@ def new(
     context: CliContext = ctx.obj
     settings = Settings(context.config, context.state)
     project = open_project(settings)
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name[:80]!r} is not an arch's name: lower-case letters, digits, . _ -")
+    check_arch_name(name)
     if build and not _is_up(context):
         raise MiniosError("no master runs here to build it", hint="start it with: minios up")
     path = context.config / "arches" / f"{name}.yaml"
@@ -81,10 +81,7 @@ def _record(project: Project, folder: RemoteFolder, name: str, worker: str) -> P
         raise ConfigError(f"worker {worker!r} was invited for {member.arch}, not for {name}")
     record = standing_of(member, project, folder).record
     if record is None:
-        raise MiniosError(
-            f"the machine of {worker!r} was not probed yet",
-            hint=f"it is when it first attaches; later: minios worker probe {worker}",
-        )
+        raise _not_probed(member)
     machine = record.machine
     for other, arch in project.arches.items():
         numbers = {found.machine for found in (machine.static, machine.dynamic) if not found.problem}
@@ -94,6 +91,26 @@ def _record(project: Project, folder: RemoteFolder, name: str, worker: str) -> P
                 hint="where it has a cross compiler, invite it with --cross-prefix",
             )
     return record
+
+
+def _not_probed(member: Member) -> MiniosError:
+    """Why there is no record of a worker's machine, and what leads to one."""
+    name, state = member.name, member.state(dt.datetime.now(dt.timezone.utc))
+    if state == "attached":
+        return MiniosError(
+            f"the machine of {name!r} was not probed yet",
+            hint=f"it is when it connects to the master; or then: minios worker probe {name}",
+        )
+    if state == "invited":
+        return MiniosError(
+            f"worker {name!r} has not attached yet, so nobody knows its machine",
+            hint=f"its invite is good until {member.expires}; it is probed when it comes",
+        )
+    what = "was revoked" if state == "revoked" else "did not use its invite in time"
+    return MiniosError(
+        f"worker {name!r} {what}, so nobody knows its machine",
+        hint=f"invite it again: minios worker invite {member.arch} --name {name}",
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -103,7 +103,8 @@ def open_named(text: str, context: CliContext, access: Access) -> Iterator[Named
         if released.head(ref) is None:
             raise MiniosError(
                 f"{text}: neither a candidate in {store.root} nor in {released.name}",
-                hint="`minios release list` shows tags; candidates are named by digest or cell key",
+                hint=f"`minios release list {_repository(released)}` shows its tags; candidates are named by"
+                " digest or cell key",
             )
         yield Named(released, ref, text, arch)
 
@@ -140,6 +141,11 @@ def _candidates(store: CandidateStore, prefix: str, name: str) -> Digest | None:
         told = ", ".join(digest.short for digest in digests)
         raise MiniosError(f"{name} could be any of {told}", hint="write more of it")
     return next(iter(digests), None)
+
+
+def _repository(store: ImageStore) -> str:
+    """What `minios release list` takes for a store."""
+    return store.name if isinstance(store, LayoutStore) else f"docker://{store.name}"
 
 
 @contextmanager

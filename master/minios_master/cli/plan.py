@@ -9,6 +9,8 @@ import typer
 from minios_master.local_probe import probe_local
 from minios_master.machine import local_arches
 from minios_master.projects import open_project
+from minios_master.remote.folders import RemoteFolder
+from minios_master.remote.standing import standing_of
 from minios_master.settings import Settings
 from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.config.project import Project
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from minios_steps.core.toolchain import Toolchain
 
 
+_REMOTE = "while a master is up, which finds out then whether it was built before"
+
+
 def plan(
     ctx: typer.Context,
     arch: ArchOption = None,
@@ -35,14 +40,19 @@ def plan(
 ) -> None:
     """Say what `minios matrix` would do, and build nothing."""
     context: CliContext = ctx.obj
-    project = open_project(Settings(context.config, context.state))
-    chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
     settings = Settings(context.config, context.state)
+    project = open_project(settings)
+    chosen = plan_matrix(project, versions=version or (), variants=variant or (), arches=arch or ())
     store = CandidateStore(settings.store)
     toolchains = _probe(project, {cell.arch for cell in chosen.cells}, settings.cache)
     rows = [plan_cell(project, store, cell, toolchains.get(cell.arch), backend) for cell in chosen.cells]
+    remote = _remote_workers(project, settings)
+    for row in rows:
+        if row["action"] == "no-worker" and (names := remote.get(row["arch"])):
+            row.update(action="remote", why=f"{' and '.join(names)} compiles for it {_REMOTE}")
+    candidates = () if arch else tuple(n for n in project.nightly_arches if project.role(n) == "candidate")
     if as_json:
-        print_json({"cells": rows})
+        print_json({"cells": rows, "unnamed_candidates": candidates})
         return
     columns = ("arch", "version", "variant", "role", "action", "key")
     shown = [
@@ -55,6 +65,22 @@ def plan(
             f"{row['arch']} {row['version']} {row['variant']}: {row['action']}: {row['why']}",
             soft_wrap=True,
         )
+    for name in candidates:
+        out_console().print(
+            f"{name}: a candidate, which `minios matrix` leaves alone; `--arch {name}` builds it, and each"
+            " nightly does",
+            soft_wrap=True,
+        )
+
+
+def _remote_workers(project: Project, settings: Settings) -> dict[str, list[str]]:
+    """The workers of other machines that may be given cells, by arch."""
+    folder = RemoteFolder(settings.remote)
+    found: dict[str, list[str]] = {}
+    for member in folder.roster.members():
+        if member.may_work and standing_of(member, project, folder).verdict == "passed":
+            found.setdefault(member.arch, []).append(member.name)
+    return found
 
 
 def _probe(project: Project, arches: Iterable[str], cache: Path) -> dict[str, Toolchain | MiniosError]:
@@ -77,7 +103,10 @@ def plan_cell(
     toolchain: Toolchain | MiniosError | None,
     backend: str = "",
 ) -> dict[str, Any]:
-    """One cell as data; `action` is `build`, `reuse`, `no-worker`, or `fail` where the probe does."""
+    """One cell as data; `action` is `build`, `reuse`, `no-worker`, or `fail` where the probe does.
+
+    It is about this machine and knows no other.
+    """
     told: dict[str, Any] = {
         "arch": cell.arch,
         "version": str(cell.version),

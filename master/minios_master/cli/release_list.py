@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from minios_master.printable import printable
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.released import find_released
 
@@ -26,7 +27,7 @@ def list_releases(
     ca: CaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the releases that tags point at, the newest first: version, platforms, when, and who asked."""
+    """List the releases that tags point at, the newest first: version, platforms, time, who asked or why."""
     with open_place(repository, Access(plain_http, ca)) as place:
         if place.tag or place.digest:
             raise MiniosError(f"{repository}: name the whole repository, without {place.ref}")
@@ -41,7 +42,7 @@ def list_releases(
             " ".join(filter(None, (one.version, one.variant))) or "-",
             ", ".join(platform for platform, _ in one.platforms),
             one.time[:19].replace("T", " ") or "-",
-            one.by or "-",
+            printable(one.by) or "-",
         )
         for one in found
     ]

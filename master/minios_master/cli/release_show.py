@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,9 +69,9 @@ def _head(told: Released) -> Iterator[str]:
 def _lines(record: ReleaseRecord) -> Iterator[str]:
     """A record's own fields, but for its cells."""
     yield f"{record.action} at {record.time}: {', '.join(record.tags)}"
-    trigger = record.trigger
-    if told := ", ".join(filter(None, (trigger.owner, trigger.reason, trigger.scheduler, trigger.build))):
-        yield f"  by: {told}"
+    for name, told in dataclasses.asdict(record.trigger).items():
+        if told:
+            yield f"  {name}: {told}"
     for tag, before in record.previous.items():
         yield f"  {tag} was {before}"
     if record.source_sha256:

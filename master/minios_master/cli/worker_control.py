@@ -17,6 +17,9 @@ from minios_steps.core.errors import MiniosError
 
 from .output import CliContext, out_console
 
+_METHODS = {"pause": "pause", "resume": "unpause"}
+"""Buildbot's names of what is asked for."""
+
 NameArgument = Annotated[str, typer.Argument(help="The worker.")]
 
 
@@ -32,7 +35,7 @@ def pause(
 
 def resume(ctx: typer.Context, name: NameArgument) -> None:
     """Give a paused worker builds again."""
-    _control(ctx.obj, name, "unpause")
+    _control(ctx.obj, name, "resume")
     out_console().print(f"{name} gets builds again")
 
 
@@ -56,7 +59,12 @@ def reload(ctx: typer.Context) -> None:
 
 
 def _control(context: CliContext, name: str, method: str, **params: str) -> None:
-    RemoteFolder(Settings(context.config, context.state).remote).roster.find(name)
+    member = RemoteFolder(Settings(context.config, context.state).remote).roster.find(name)
+    if member.revoked:
+        raise MiniosError(
+            f"worker {name!r} was revoked: there is nothing to {method}",
+            hint=f"a new invite lets a machine in again: minios worker invite {member.arch} --name {name}",
+        )
     run = StateLock(context.state).holder()
     if run is None:
         raise MiniosError("no master runs here to be told so", hint="start it with: minios up")
@@ -64,4 +72,4 @@ def _control(context: CliContext, name: str, method: str, **params: str) -> None
     known = {worker["name"]: worker["workerid"] for worker in api.get("workers")["workers"]}
     if name not in known:
         raise MiniosError(f"worker {name!r} has not attached yet: there is nothing to {method}")
-    api.control(f"workers/{known[name]}", method, **params)
+    api.control(f"workers/{known[name]}", _METHODS[method], **params)

@@ -12,14 +12,15 @@ from minios_master.remote.authority import load_authority
 from minios_master.remote.folders import RemoteFolder
 from minios_master.remote.invites import Invite
 from minios_master.settings import Settings
+from minios_steps.core.config.arch_name import check_arch_name
 from minios_steps.core.config.load import load_project
 from minios_steps.core.errors import ConfigError
+from minios_steps.core.registry.reference import is_loopback
 
 from .output import CliContext, err_console, out_console, print_json
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_ARCH = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 # It reaches a command line on the worker.
 _PREFIX = re.compile(r"([A-Za-z0-9_/][A-Za-z0-9_./+-]*-)?")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
@@ -46,11 +47,11 @@ def invite(
     """Print an invite for one machine, good for one exchange. It holds a secret: hand it over privately."""
     context: CliContext = ctx.obj
     project = load_project(context.config)
-    if not _ARCH.fullmatch(arch):
-        raise ConfigError(f"{arch[:80]!r} is not an arch's name: lower-case letters, digits, . _ -")
+    check_arch_name(arch)
     if not _PREFIX.fullmatch(cross_prefix):
         raise ConfigError(f"{cross_prefix[:80]!r} is not a compiler's prefix, such as s390x-linux-gnu-")
     remote = project.workers.remote
+    meant_for_here = _is_loopback(host)
     host = host or remote.address or remote.interface
     if host in _ANYWHERE:
         raise ConfigError(
@@ -72,6 +73,12 @@ def invite(
         return
     console = err_console()
     console.print(f"worker {member.name} for {arch}, good for one exchange until {member.expires}")
+    if _is_loopback(remote.interface) and not meant_for_here:
+        console.print(
+            f"the gate listens on {remote.interface} only: another machine does not reach it, but through an"
+            " ssh tunnel; remote.interface in workers.yaml opens it",
+            soft_wrap=True,
+        )
     if arch not in project.arches:
         console.print(
             f"its machine is measured when it attaches; then: minios arch new {arch}"
@@ -80,6 +87,10 @@ def invite(
         )
     # Alone on standard output, so that it can be piped.
     out_console().print(str(made), soft_wrap=True)
+
+
+def _is_loopback(host: str) -> bool:
+    return is_loopback(f"[{host}]" if ":" in host else host)
 
 
 def _span(text: str) -> dt.timedelta:

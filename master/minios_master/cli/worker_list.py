@@ -8,26 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minios_master.printable import printable
+from minios_master.remote.folders import RemoteFolder
+from minios_master.settings import Settings
 from minios_steps.core.elf import machine_name
 from minios_steps.core.machine_probe.judge import HEADING
 
-from .output import CliContext, out_console, print_json, table
+from .output import CliContext, err_console, out_console, print_json, table
 from .worker_told import told_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from minios_steps.core.machine_probe.facts import Machine, ProbeRecord, Program
     from minios_steps.core.machine_probe.judge import Mismatch
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_COLUMNS = ("name", "arch", "state", "connected", "probe", "jobs", "machine")
+_COLUMNS = ("name", "arch", "state", "connected", "probe", "make -j", "machine")
 
 
 def list_workers(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """List the workers of other machines."""
     context: CliContext = ctx.obj
     told = [worker for worker, _ in told_workers(context)]
+    for problem in RemoteFolder(Settings(context.config, context.state).remote).roster.problems():
+        err_console().print(printable(problem), soft_wrap=True)
     if as_json:
         print_json(told)
         return
@@ -35,6 +39,8 @@ def list_workers(ctx: typer.Context, as_json: JsonOption = False) -> None:
         out_console().print("no remote workers; invite one with: minios worker invite ARCH")
         return
     out_console().print(table(_COLUMNS, [_row(member) for member in told]))
+    if told[0]["connected"] is None:
+        out_console().print("no master runs here, so nobody is connected; start it with: minios up")
 
 
 def show(
@@ -51,6 +57,7 @@ def show(
         print_json({**told, "mismatches": mismatches, "record": record})
         return
     machine = told.pop("machine")
+    told["jobs"] = _jobs(told["jobs"], machine)
     for key, value in (*told.items(), *machine.items()):
         _say(key, value)
     if standing.record:
@@ -96,16 +103,23 @@ def _program(program: Program) -> str:
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
     why = f": {told['pause_reason']}" if told["pause_reason"] else ""
     state = f"{told['state']}, paused{why}" if told["paused"] else told["state"]
-    machine = " ".join(filter(None, (told["machine"].get("uname"), told["machine"].get("python"))))
+    python = told["machine"].get("python")
+    machine = ", ".join(filter(None, (told["machine"].get("uname"), python and f"Python {python}")))
     return (
         told["name"],
         told["arch"],
         printable(state),
         _text(told["connected"]),
         told["probe"],
-        str(told["jobs"] or "cores"),
+        printable(_jobs(told["jobs"], told["machine"])),
         printable(machine) or "-",
     )
+
+
+def _jobs(jobs: int, machine: Mapping[str, str]) -> str:
+    """How many jobs `make` has there: as the invite says, else as many as the machine said it has cores."""
+    cores = machine.get("cores")
+    return str(jobs or (f"{cores} (its cores)" if cores else "its cores"))
 
 
 def _say(key: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from minios_master.api import MasterApi
 from minios_master.remote.folders import RemoteFolder
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
-from minios_steps.core.config.crosscheck import PROBE_PREFIX
+from minios_steps.core.config.arch_name import PROBE_PREFIX
 from minios_steps.core.errors import MiniosError
 
 from .output import FAILED, CliContext, out_console, print_json

@@ -16,7 +16,7 @@ from minios_master.state_lock import StateLock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minios_master.remote.roster import Member
+    from minios_master.remote.member import Member
     from minios_master.remote.standing import Standing
 
     from .output import CliContext
@@ -30,7 +30,7 @@ def told_workers(context: CliContext, name: str = "") -> Iterator[tuple[dict[str
     `connected`, `paused` and `cells` (whether the master gives it cells) are None when no master runs.
 
     Raises:
-        MiniosError: there is none of this name, a file is damaged, or the configuration is wrong.
+        MiniosError: there is none of this name, its file is damaged, or the configuration is wrong.
     """
     settings = Settings(context.config, context.state)
     folder = RemoteFolder(settings.remote)

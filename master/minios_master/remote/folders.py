@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from minios_master.settings import free_port
-from minios_steps.core.errors import MiniosError
 from minios_steps.core.machine_probe.store import ProbeStore
 
 from .private import kept_secret, write_private
@@ -24,8 +25,11 @@ _KEY_SIZE = 32
 class Ports:
     """The gate's ports: one for TLS, one plain on loopback for tunnels."""
 
-    tls: int
-    plain: int
+    tls: Annotated[int, Field(gt=0, le=65535)]
+    plain: Annotated[int, Field(gt=0, le=65535)]
+
+
+_ADAPTER = TypeAdapter(Ports)
 
 
 @dataclass(frozen=True)
@@ -56,18 +60,22 @@ class RemoteFolder:
     def ports(self, interface: str, port: int) -> Ports:
         """The gate's ports: as configured, else free ones, chosen once and kept.
 
+        A file that is damaged is put aside, as `ports.json.damaged`, and others are chosen.
+
         Args:
             interface: where it listens with TLS.
             port: the configured port; 0 for any.
 
         Raises:
-            MiniosError: the file that keeps them is damaged, or no port is free.
+            MiniosError: no port is free.
         """
         path = self.path / "ports.json"
-        try:
-            kept = Ports(**json.loads(path.read_text("utf-8"))) if path.exists() else None
-        except (ValueError, TypeError) as error:
-            raise MiniosError(f"{path} is damaged: {error}", hint="remove it") from error
+        kept = None
+        if path.exists():
+            try:
+                kept = _ADAPTER.validate_json(path.read_bytes())
+            except ValidationError:
+                path.replace(path.with_name(f"{path.name}.damaged"))
         ports = Ports(
             port or (kept.tls if kept else free_port(interface)),
             kept.plain if kept else free_port(LOOPBACK),

@@ -97,6 +97,7 @@ class Gate(BuildbotService):  # type: ignore[misc]
             plain(self.reactor, ports.plain, interface=LOOPBACK),
         ):
             self._listening.append(await endpoint.listen(factory))
+        log.msg(f"gate: listens on {interface}:{ports.tls}, and for tunnels on {LOOPBACK}:{ports.plain}")
 
     async def stopService(self) -> None:
         """Stop listening."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
 
     from .folders import RemoteFolder
-    from .roster import Member
+    from .member import Member
 
 WORKER_JOBS = "worker_jobs"
 """The property of a worker with its own `make -j`."""
@@ -109,11 +109,7 @@ def member_worker(member: Member, inner_key: bytes) -> Any:
 
 
 def working(members: Iterable[Member], arch: str, project: Project, folder: RemoteFolder) -> list[Member]:
-    """Those that cells of an arch may be given to: attached, and their machine is one of the arch.
-
-    Raises:
-        MiniosError: the record of a probe is damaged.
-    """
+    """Those that cells of an arch may be given to: attached, and their machine is one of the arch."""
     return [
         member
         for member in members

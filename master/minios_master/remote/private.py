@@ -28,7 +28,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def kept_secret(path: Path, size: int) -> bytes:
-    """The random bytes that a file keeps; made when it is not there."""
-    if not path.exists():
+    """The random bytes that a file keeps; made when it is not there, or has another size."""
+    if not path.exists() or path.stat().st_size != size:
         write_private(path, secrets.token_bytes(size))
     return path.read_bytes()

@@ -11,7 +11,7 @@ from twisted.internet import defer
 from twisted.python import log
 
 from minios_master.stoppable_build import StoppableBuild
-from minios_steps.core.config.crosscheck import PROBE_PREFIX
+from minios_steps.core.config.arch_name import PROBE_PREFIX
 
 from .folders import RemoteFolder
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from minios_master.settings import Settings
     from minios_steps.core.config.project import Project
 
-    from .roster import Member
+    from .member import Member
 
 PROBE = "probe"
 """The name of the force scheduler of all probes."""

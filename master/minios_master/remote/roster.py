@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import fcntl
 import hashlib
 import hmac
 import json
 import re
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from minios_master.local_worker_names import COORDINATOR, LOCAL_PREFIX
 from minios_steps.core.errors import MiniosError
 
+from .member import Member, check_name, is_name, read_member
 from .private import write_private
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-UNATTACHED_SUFFIX = "-unattached"
-"""How the names end that stand for a machine that is not there."""
-# Of what Buildbot calls an identifier: one worker with another name, and no configuration is read any more.
-_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,49}")
-_RESERVED = frozenset({"change", "debug", "status"})  # by Buildbot, for itself
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32,128}")
 _FACTS = ("uname", "kernel", "python", "cores")
 _MAX_FACT = 64
@@ -48,54 +42,6 @@ class RefusedError(MiniosError):
         self.final = final
 
 
-@dataclass(frozen=True)
-class Member:
-    """One remote worker.
-
-    Args:
-        name: of the worker.
-        arch: the arch it is for.
-        jobs: `make -j`; 0 takes its cores.
-        created: when it was invited, ISO time.
-        expires: when the invite ends, ISO time.
-        invite: sha256 of the invite's secret, hexadecimal.
-        password: sha256 of the worker's own password, hexadecimal; empty before it has one.
-        attached: when the invite was exchanged, ISO time; empty before.
-        revoked: when it was shut out, ISO time; empty when it was not.
-        machine: what the worker said of itself: hearsay.
-        cross_prefix: of its compiler, where that is not `gcc`; asked while the arch has no file.
-    """
-
-    name: str
-    arch: str
-    jobs: int
-    created: str
-    expires: str
-    invite: str
-    password: str = ""
-    attached: str = ""
-    revoked: str = ""
-    machine: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    cross_prefix: str = ""
-
-    @property
-    def may_work(self) -> bool:
-        """Whether it has exchanged its invite and was not revoked."""
-        return bool(self.password) and not self.revoked
-
-    def is_expired(self, now: dt.datetime) -> bool:
-        """Whether its invite is too old to be exchanged."""
-        return now >= dt.datetime.fromisoformat(self.expires)
-
-    def state(self, now: dt.datetime) -> str:
-        """`invited`, `expired`, `attached` or `revoked`."""
-        if self.revoked:
-            return "revoked"
-        if self.password:
-            return "attached"
-        return "expired" if self.is_expired(now) else "invited"
-
-
 class Roster:
     """The remote workers of one master.
 
@@ -107,24 +53,24 @@ class Roster:
         self.folder = folder
 
     def members(self) -> tuple[Member, ...]:
-        """All of them, by name.
+        """All of them, by name; one whose file is damaged is none, and keeps nobody else from working."""
+        return tuple(one for one in self._all() if isinstance(one, Member))
 
-        Raises:
-            MiniosError: a file is damaged.
-        """
-        return tuple(self._read(path) for path in sorted(self.folder.glob("*.json")))
+    def problems(self) -> tuple[str, ...]:
+        """Each file that is damaged, as a line."""
+        return tuple(str(one) for one in self._all() if isinstance(one, MiniosError))
 
     def find(self, name: str) -> Member:
         """One of them.
 
         Raises:
-            MiniosError: there is none of this name.
+            MiniosError: there is none of this name, or its file is damaged.
         """
-        path = self._path(name) if _NAME.fullmatch(name) else None
+        path = self._path(name) if is_name(name) else None
         if path is None or not path.exists():
             known = ", ".join(member.name for member in self.members()) or "none"
             raise MiniosError(f"no remote worker {name!r}: there are {known}")
-        return self._read(path)
+        return read_member(path)
 
     def invite(
         self,
@@ -138,7 +84,7 @@ class Roster:
     ) -> tuple[Member, str]:
         """Add a worker that is expected; returns it, and the secret of its invite, which is kept nowhere.
 
-        A name whose worker was revoked, or never came in time, may be used again.
+        A name whose worker was revoked, or never came in time, or whose file is damaged, may be used again.
 
         Args:
             name: of the worker; empty takes the arch's name with the next free number.
@@ -153,10 +99,10 @@ class Roster:
         """
         with self._locked():
             known = {member.name: member for member in self.members()}
-            name = name or next(
-                f"{arch}-{number}" for number in range(1, len(known) + 2) if f"{arch}-{number}" not in known
-            )
-            _check_name(name)
+            taken = {path.stem for path in self.folder.glob("*.json")}
+            numbered = (f"{arch}-{number}" for number in range(1, len(taken) + 2))
+            name = name or next(one for one in numbered if one not in taken)
+            check_name(name)
             if name in known and known[name].state(now) in ("attached", "invited"):
                 raise MiniosError(
                     f"worker {name!r} is {known[name].state(now)}",
@@ -224,20 +170,19 @@ class Roster:
         return changed
 
     def _known(self, name: str) -> Member | None:
-        if not _NAME.fullmatch(name) or not self._path(name).exists():
+        if not is_name(name) or not self._path(name).exists():
             return None
-        return self._read(self._path(name))
+        return read_member(self._path(name))
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
 
-    def _read(self, path: Path) -> Member:
-        try:
-            return Member(**json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
-            raise MiniosError(
-                f"{path} is damaged: {error}", hint="remove it, and invite that worker again"
-            ) from error
+    def _all(self) -> Iterator[Member | MiniosError]:
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                yield read_member(path)
+            except MiniosError as error:
+                yield error
 
     def _write(self, member: Member) -> None:
         told = json.dumps(dataclasses.asdict(member), indent=1)
@@ -249,16 +194,6 @@ class Roster:
         with (self.folder / ".lock").open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise MiniosError(
-            f"{name[:80]!r} is not a name: a letter, then letters, digits, _ - and at most 50, all lower-case"
-        )
-    own = {COORDINATOR, *_RESERVED}
-    if name in own or name.startswith(LOCAL_PREFIX) or name.endswith(UNATTACHED_SUFFIX):
-        raise MiniosError(f"{name!r} is a name of the master's own")
 
 
 def _facts(machine: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from minios_steps.core.machine_probe.judge import Mismatch
 
     from .folders import RemoteFolder
-    from .roster import Member
+    from .member import Member
 
 Verdict = Literal["not probed", "no arch file", "passed", "refused"]
 
@@ -35,11 +35,7 @@ class Standing:
 
 
 def standing_of(member: Member, project: Project, folder: RemoteFolder) -> Standing:
-    """How a worker stands now.
-
-    Raises:
-        MiniosError: the record of its probe is damaged.
-    """
+    """How a worker stands now."""
     record = folder.probes.read(member.name)
     if record is None or record.attached != member.attached:
         # Another machine had the name before.

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from minios_steps.core.config.arch_name import ArchName
 from minios_steps.core.config.base import Model, Name, Text, Variant
 from minios_steps.core.platform import Platform
 
@@ -79,7 +80,7 @@ class Arch(Model):
     `attach` one line that says how to attach a worker.
     """
 
-    name: Name
+    name: ArchName
     description: str = ""
     platform: PlatformSpec
     elf: ElfSpec

@@ -58,7 +58,7 @@ def _frozen(value: Mapping[K, V]) -> Mapping[K, V]:
 
 
 Name = Annotated[str, AfterValidator(_name)]
-"""A name that is safe as a file, builder, property and repository component."""
+"""A name that is safe as a file and as a component of a repository."""
 
 TagPattern = Annotated[str, AfterValidator(_tag_pattern)]
 """A tag with `{version}`, `{minor}` and `{major}` to be filled in."""

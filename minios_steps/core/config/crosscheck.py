@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from minios_steps.core import kconfig
+from minios_steps.core.config.arch_name import check_arch_name
 from minios_steps.core.config.base import Variant
 from minios_steps.core.config.project import NEEDS_REGISTRY
 from minios_steps.core.errors import ConfigError, KconfigError, MiniosError
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from minios_steps.core.config.yamlfile import Location, YamlFile
     from minios_steps.core.platform import Platform
     from minios_steps.core.version import Version
-
-
-RESERVED_NAMES = frozenset({"coordinator", "matrix", "nightly"})
-"""What no arch may be called: the master's own builders, schedulers and worker."""
-RESERVED_PREFIX = "local-"
-"""How no arch's name may start: the workers inside the master do."""
-PROBE_PREFIX = "probe-"
-"""How no arch's name may start: the builders that probe a worker do."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +53,14 @@ def cross_check(project: Project, files: Files) -> list[str]:
 
 def _arch_names(project: Project, files: Files) -> Iterator[str]:
     for stem, arch in project.arches.items():
-        if arch.name != stem:
-            yield files.problem(f"arches/{stem}.yaml", ("name",), f"should be {stem!r}, as the file is named")
-        if stem in RESERVED_NAMES or stem.startswith((RESERVED_PREFIX, PROBE_PREFIX)):
-            yield files.problem(f"arches/{stem}.yaml", ("name",), f"{stem!r} is a name of the master's own")
+        if arch.name == stem:
+            continue
+        what = f"should be {stem!r}, as the file is named"
+        try:
+            check_arch_name(stem)
+        except ConfigError as error:
+            what = f"the file is named otherwise, and {error.what}"
+        yield files.problem(f"arches/{stem}.yaml", ("name",), what)
 
 
 def _platforms(project: Project, files: Files) -> Iterator[str]:

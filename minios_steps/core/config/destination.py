@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from minios_steps.core.config.base import FrozenMapping, Model, Name, TagPattern, Text
+from minios_steps.core.config.arch_name import ArchName
+from minios_steps.core.config.base import FrozenMapping, Model, TagPattern, Text
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.registry.reference import Reference, check_repository, is_loopback
 
@@ -78,7 +79,7 @@ class RegistryDestination(Model):
     format: Literal["oci", "docker"] = "oci"
     immutable: tuple[TagPattern, ...] = ()
     on_race: Literal["stop", "rebase"] = "stop"
-    workers: FrozenMapping[Name, WorkerLogin] = Field(default_factory=dict)
+    workers: FrozenMapping[ArchName, WorkerLogin] = Field(default_factory=dict)
 
     @property
     def host(self) -> str:

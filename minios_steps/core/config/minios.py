@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from minios_steps.core.config.arch_name import ArchName
 from minios_steps.core.config.base import (
     Backend,
     FrozenMapping,
@@ -76,7 +77,7 @@ class Minios(Model):
     image: ImageSpec
     versions: Annotated[tuple[Literal["newest"] | VersionText, ...], Field(min_length=1)] = ("newest",)
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = ("static",)
-    arches: Annotated[FrozenMapping[Name, Role], Field(min_length=1)]
+    arches: Annotated[FrozenMapping[ArchName, Role], Field(min_length=1)]
     tags: FrozenMapping[Variant, tuple[TagPattern, ...]]
     policy: Policy = Policy()
     destination: Destination = LayoutDestination()

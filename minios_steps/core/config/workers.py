@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from minios_steps.core.config.base import Model, Name, Text
+from minios_steps.core.config.arch_name import ArchName
+from minios_steps.core.config.base import Model, Text
 
 
 class LocalWorkers(Model):
@@ -17,7 +18,7 @@ class LocalWorkers(Model):
     compile at once on this machine.
     """
 
-    arches: Literal["auto"] | tuple[Name, ...] = "auto"
+    arches: Literal["auto"] | tuple[ArchName, ...] = "auto"
     jobs: Annotated[int, Field(ge=0, le=1024)] = 0
     parallel: Annotated[int, Field(ge=1, le=64)] = 2
 

@@ -90,21 +90,25 @@ def compare(before: Side, after: Side) -> list[Compared]:
         [platform] = single.images()
         found = index.image(platform)
         before, after = (found, single) if before.is_index else (single, found)
-    sides = [
-        {platform.normalised: side for platform, side in side.images().items()} for side in (before, after)
-    ]
+    images = [side.images() for side in (before, after)]
+    sides = [{platform.normalised: side for platform, side in found.items()} for found in images]
+    # One side may leave out what is the default: people get to see the whole name.
+    names: dict[Platform, Platform] = {}
+    for platform in (*images[0], *images[1]):
+        names[platform.normalised] = max(platform, names.get(platform.normalised, platform))
     told = [_indexes(before, after)] if before.is_index else []
     if not before.is_index and sides[0].keys() != sides[1].keys():
         # Two images are compared also when they are for different CPUs.
-        return [compare_images(before, after, " and ".join(str(*side) for side in sides))]
+        return [compare_images(before, after, " and ".join(str(*found) for found in images))]
     for platform in sorted(sides[0].keys() | sides[1].keys()):
         one, other = (side.get(platform) for side in sides)
+        name = str(names[platform])
         if one and other:
-            told.append(compare_images(one, other, str(platform)))
+            told.append(compare_images(one, other, name))
         else:
             left, right = (side.digest if side else "" for side in (one, other))
             gone = Difference("image", "only on one side", left or "-", right or "-")
-            told.append(Compared(str(platform), left, right, (gone,)))
+            told.append(Compared(name, left, right, (gone,)))
     return told
 
 

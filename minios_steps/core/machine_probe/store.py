@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from minios_steps.core.errors import MiniosError
 from minios_steps.core.machine_probe.facts import ProbeRecord
 from minios_steps.core.sources.storage import replacing
 
@@ -36,17 +35,12 @@ class ProbeStore:
     def read(self, worker: str) -> ProbeRecord | None:
         """A worker's record; None when it was never probed.
 
-        Raises:
-            MiniosError: the file is damaged.
+        A damaged one is as good as none: the next probe replaces it.
         """
-        path = self._path(worker)
         try:
-            return ProbeRecord.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+            return ProbeRecord.model_validate_json(self._path(worker).read_bytes())
+        except (FileNotFoundError, ValidationError):
             return None
-        except ValidationError as error:
-            told = str(error).partition("\n")[0]
-            raise MiniosError(f"{path} is damaged: {told}", hint="remove it, and probe again") from error
 
     def _path(self, worker: str) -> Path:
         return self.folder / f"{worker}.json"

@@ -13,6 +13,8 @@ from minios_worker.invite import parse
 from minios_worker.problem import WorkerError
 from minios_worker.run import REFUSED, run
 
+_AGAIN = "this invite was used here before: the worker that it made stays, and is started again\n"
+
 
 def main() -> int:
     """Do one command; returns the exit code."""
@@ -35,8 +37,8 @@ def _do(told: argparse.Namespace, home: Home) -> int:
     if told.command == "check":
         machine.check(home.folder)
     elif told.command == "attach":
-        attach(home, parse(_invite(told.invite)), told.tunnel)
-        sys.stdout.write("attached; the invite is used up\n")
+        again = attach(home, parse(_invite(told.invite)), told.tunnel)
+        sys.stdout.write(_AGAIN if again else "attached; the invite is used up\n")
     elif told.command == "run":
         return run(home)
     elif told.command == "why":

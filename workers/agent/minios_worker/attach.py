@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import secrets
 from typing import TYPE_CHECKING
@@ -44,11 +45,12 @@ worker.setServiceParent(application)
 '''
 
 
-def attach(home: Home, invite: Invite, tunnel: str) -> None:
-    """Exchange the invite, unless this machine has done so before.
+def attach(home: Home, invite: Invite, tunnel: str) -> bool:
+    """Exchange the invite; returns whether this machine has done so with the same one before.
 
     The password is made here and kept before the master hears it, so that an answer that gets
-    lost does no harm: asking again with the same one is allowed.
+    lost does no harm: asking again with the same one is allowed. A worker that is here already
+    stays what it is until the master has agreed.
 
     Raises:
         WorkerError: the master cannot be reached, is another one, or refuses the invite.
@@ -56,7 +58,8 @@ def attach(home: Home, invite: Invite, tunnel: str) -> None:
     if not tunnel and not wire.has_tls():
         raise WorkerError("this Python has no ssl module: add --tunnel ssh:[USER@]HOST or --tunnel stunnel")
     known = home.attachment()
-    password = known.password if known and known.name == invite.name else secrets.token_urlsafe(32)
+    same = [one for one in (home.expected(), known) if one and one.name == invite.name]
+    password = same[0].password if same else secrets.token_urlsafe(32)
     made = Attachment(
         host=invite.host,
         port=invite.port,
@@ -65,21 +68,18 @@ def attach(home: Home, invite: Invite, tunnel: str) -> None:
         name=invite.name,
         password=password,
         tunnel=tunnel,
+        invite=hashlib.sha256(invite.secret.encode("ascii")).hexdigest(),
     )
-    home.keep(made)
-    request: dict[str, object] = {
-        "do": "redeem",
-        "name": invite.name,
-        "secret": invite.secret,
-        "password": password,
-        "machine": machine.facts(),
-    }
-    if tunnel:
-        _through(Tunnel(home, made), home, made, request)
-    else:
-        address = (invite.host, invite.port)
-        _learn_authority(home, invite.fingerprint, wire.ask(address, {"do": "authority"}, wire.unpinned()))
-        wire.ask(address, request, wire.pinned(home.authority))
+    home.expect(made)
+    authority = home.authority.read_text("utf-8") if known and home.authority.exists() else ""
+    try:
+        _exchange(home, made, invite)
+    except WorkerError as problem:
+        if problem.final:
+            home.forget_expected()
+        if authority:
+            write_private(home.authority, authority)
+        raise
     home.tell_why("")
     home.write_base(
         {
@@ -88,6 +88,25 @@ def attach(home: Home, invite: Invite, tunnel: str) -> None:
             "info/admin": "see the invite\n",
         }
     )
+    home.keep(made)
+    return known is not None and (known.name, known.invite) == (made.name, made.invite)
+
+
+def _exchange(home: Home, made: Attachment, invite: Invite) -> None:
+    """Ask the master for it, when it is the master of the invite."""
+    request: dict[str, object] = {
+        "do": "redeem",
+        "name": invite.name,
+        "secret": invite.secret,
+        "password": made.password,
+        "machine": machine.facts(),
+    }
+    if made.tunnel:
+        _through(Tunnel(home, made), home, made, request)
+    else:
+        address = (invite.host, invite.port)
+        _learn_authority(home, invite.fingerprint, wire.ask(address, {"do": "authority"}, wire.unpinned()))
+        wire.ask(address, request, wire.pinned(home.authority))
 
 
 def _through(tunnel: Tunnel, home: Home, made: Attachment, request: dict[str, object]) -> None:

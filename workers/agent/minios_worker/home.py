@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Attachment(NamedTuple):
     """What this machine knows of its master.
 
-    `password` is this worker's own; `tunnel` is empty, `ssh:USER@HOST` or `stunnel`.
+    `password` is this worker's own; `tunnel` is empty, `ssh:USER@HOST` or `stunnel`; `invite` is the
+    sha256 of the secret that was exchanged for the password, in hexadecimal.
     """
 
     host: str
@@ -26,6 +27,7 @@ class Attachment(NamedTuple):
     name: str
     password: str
     tunnel: str
+    invite: str = ""
 
 
 class Home:
@@ -63,8 +65,16 @@ class Home:
         return self.folder / "worker.json"
 
     @property
+    def _expected(self) -> Path:
+        return self.folder / "invited.json"
+
+    @property
     def _why(self) -> Path:
         return self.folder / "why-it-stopped"
+
+    @property
+    def _connected(self) -> Path:
+        return self.folder / "connected"
 
     def attachment(self) -> Attachment | None:
         """What was kept; None on a machine that was never attached.
@@ -72,18 +82,29 @@ class Home:
         Raises:
             WorkerError: the file is damaged.
         """
-        try:
-            return Attachment(**json.loads(self._attachment.read_text("utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise WorkerError(
-                f"{self._attachment} is damaged: uninstall, and ask for a new invite"
-            ) from error
+        return _read(self._attachment)
+
+    def expected(self) -> Attachment | None:
+        """What was asked for last and has had no answer yet; None where there is no such thing.
+
+        Raises:
+            WorkerError: the file is damaged.
+        """
+        return _read(self._expected)
+
+    def expect(self, attachment: Attachment) -> None:
+        """Write down what the master is about to be asked for, beside what this machine has now."""
+        write_private(self._expected, json.dumps(attachment._asdict()))
+
+    def forget_expected(self) -> None:
+        """The master has refused it."""
+        with contextlib.suppress(FileNotFoundError):
+            self._expected.unlink()
 
     def keep(self, attachment: Attachment) -> None:
-        """Write it down, readable by nobody else."""
+        """Write it down, readable by nobody else; it is not only expected any more."""
         write_private(self._attachment, json.dumps(attachment._asdict()))
+        self.forget_expected()
 
     def stopped(self) -> str:
         """Why the worker gave up; empty when it did not."""
@@ -99,12 +120,30 @@ class Home:
             with contextlib.suppress(FileNotFoundError):
                 self._why.unlink()
 
+    def tell_connected(self, *, connected: bool) -> None:
+        """Keep whether the master has let the worker in, for whoever starts it or asks for its status."""
+        # A full disk must not keep a worker from the master.
+        with contextlib.suppress(OSError):
+            if connected:
+                self._connected.touch()
+            else:
+                self._connected.unlink()
+
     def write_base(self, files: dict[str, str]) -> None:
         """Make the base folder with some files in it."""
         for name, text in files.items():
             path = self.basedir / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
+
+
+def _read(path: Path) -> Attachment | None:
+    try:
+        return Attachment(**json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise WorkerError(f"{path} is damaged: uninstall, and ask for a new invite") from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -67,6 +67,14 @@ class GateEndpoint:
         """What the gate wants to hear first."""
         return wire.encode({"do": "attach", "name": self._to.name, "password": self._to.password})
 
+    def opened(self) -> None:
+        """The gate has opened."""
+        self._home.tell_connected(connected=True)
+
+    def closed(self) -> None:
+        """The connection that the gate had opened for is gone."""
+        self._home.tell_connected(connected=False)
+
     def _judge(self, failure: Any) -> Any:
         problem = failure.value
         log.msg(f"not attached: {problem}")
@@ -151,6 +159,7 @@ class Link(protocol.Protocol):
     def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
         """The network is gone."""
         if self._inner is not None:
+            self._endpoint.closed()
             self._inner.connectionLost(reason)
         else:
             self._fail(WorkerError("the master hung up", final=False))
@@ -209,6 +218,7 @@ class Link(protocol.Protocol):
                 raise WorkerError("what answers there is not a minios master", final=False)
             return
         wire.decode(line)
+        self._endpoint.opened()
         self._inner = self._factory.buildProtocol(self.transport.getPeer())
         self._inner.makeConnection(self)
         if not self._done.called:

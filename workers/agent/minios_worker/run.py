@@ -25,6 +25,7 @@ def run(home: Home) -> int:
     if not home.tac.exists() or home.attachment() is None:
         raise WorkerError("this machine was never attached: run the bundle with --invite")
     home.tell_why("")
+    home.tell_connected(connected=False)
     # What a build runs must not see our libraries, nor how we save memory.
     for name in ("PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX"):
         os.environ.pop(name, None)
