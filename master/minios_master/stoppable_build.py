@@ -1,4 +1,4 @@
-"""A build that ends when it is cancelled at the very moment it starts."""
+"""What all builds of a master share: one that is cancelled at the very moment it starts ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from buildbot.process.build import Build
 from buildbot.process.results import CANCELLED
 from twisted.internet import defer
 
+from .plain_properties import PlainProperties
+
 
 class StoppableBuild(Build):  # type: ignore[misc]
     """Buildbot's build, without a hole in its start.
@@ -16,6 +18,11 @@ class StoppableBuild(Build):  # type: ignore[misc]
     4.3 marks the build as stopped and returns from `Build.startBuild` without ending it: the
     request is never complete, who triggered it waits for ever, and the master does not stop.
     """
+
+    def __init__(self, requests: Any, builder: Any) -> None:
+        super().__init__(requests, builder)
+        # Nothing is in them yet.
+        self.properties = PlainProperties()
 
     @defer.inlineCallbacks
     def startBuild(self, workerforbuilder: Any) -> Any:
