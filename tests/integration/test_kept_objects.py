@@ -82,6 +82,7 @@ def test_changed_symbols_and_the_compilers_cache(
     kept = master.build()
     assert kept["steps"]["compile"]["state_string"].startswith(f"compiled {compiled(kept)} files again")
     assert compiled(kept) < compiled(cold) / 5
+    config_kept = dot_config(master.cli.state)
 
     # What was kept is spoiled, as only a broken disk or kbuild would: the check notices.
     spoil(master.cli.state)
@@ -98,7 +99,15 @@ def test_changed_symbols_and_the_compilers_cache(
     master.ask_for("HEAD")
     other = Master(minios(config, tmp_path / "other"), config)
     assert other.build()["digest"] == kept["digest"]
+    # With kept objects kconfig's program is called directly, and must be told all that make tells it.
+    assert dot_config(other.cli.state) == config_kept
     other.stop()
+
+
+def dot_config(state: Path) -> str:
+    """The last build's."""
+    [path] = (state / "work").glob("x86_64-*/dot.config")
+    return path.read_text("utf-8")
 
 
 def direct_hits(state: Path) -> int:
