@@ -85,6 +85,7 @@ class ReuseCandidate(MiniosStep):
         if damage:
             await self.addCompleteLog("damaged", "\n".join(damage) + "\n")
         if found is not None:
+            store.use(inputs.key)
             self.setProperty("reused", True, self.name)
             self.setProperty("candidate", found.as_json(), self.name)
             self.summary = f"reused {found.descriptor.digest.short}, built {found.built}"

@@ -8,6 +8,8 @@ that another build from the same inputs gave instead: no candidate, only there t
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +165,20 @@ class CandidateStore:
                 on_damage(str(error))
             return None
         return record
+
+    def use(self, key: Digest) -> None:
+        """Note that a cell is used now, for `used_since`; nothing happens where there is none."""
+        with contextlib.suppress(OSError):
+            os.utime(self._path(key))
+
+    def used_since(self, when: float) -> frozenset[Digest]:
+        """The keys of the cells that were built or used since a time, in seconds since 1970."""
+        found = set()
+        for path in self._paths():
+            with contextlib.suppress(OSError, ImageError):
+                if path.stat().st_mtime >= when:
+                    found.add(Digest(path.stem))
+        return frozenset(found)
 
     def named(self, text: str) -> tuple[CellRecord, ...]:
         """The candidates and other images whose digest or key begins with some hexadecimal characters."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,6 +177,19 @@ def test_prune_keeps_what_it_is_told(store: CandidateStore, layers: Path) -> Non
     assert store.find(one.key) == one
     assert store.prune(set(), min_age=0) == 3
     assert store.find(one.key) is None
+
+
+def test_what_was_used_since(store: CandidateStore, layers: Path) -> None:
+    one = put(store, *made(layers))
+    two = put(store, *made(layers, dataclasses.replace(INPUTS, epoch=5)))
+    for record in (one, two):
+        os.utime(path_of(store, record), (1000, 1000))
+    assert store.used_since(1000) == {one.key, two.key}
+    store.use(one.key)
+    assert store.used_since(1001) == {one.key}
+    store.use(Digest.of(b"no cell"))
+    (path_of(store, one).parent / "strange.json").write_text("{}")
+    assert store.used_since(0) == {one.key, two.key}
 
 
 @pytest.mark.parametrize("damage", ["record", "blob"])

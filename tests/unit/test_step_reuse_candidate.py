@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from buildbot.process.properties import Property
@@ -46,8 +47,10 @@ class Reusing(StepCase):
         self.expect_property("candidate", record.as_json(), "reuse")
         self.expect_property("cell_key", str(record.key), "reuse")
         self.expect_property("cell_inputs", json.dumps(record.as_json()["inputs"]), "reuse")
+        os.utime(self.store.root / "cells" / f"{record.key.hex}.json", (1, 1))
         await self.run_step()
         assert "damaged" not in self.get_nth_step(0).logs
+        assert self.store.used_since(2) == {record.key}, "what is used stays when others are removed"
 
     def test_nothing_built_yet(self) -> Any:
         self.reuse()

@@ -30,6 +30,7 @@ COMMANDS = {
     "diff": "diff:diff",
     "reproduce": "reproduce:reproduce",
     "drift": "drift:drift",
+    "prune": "prune:prune",
     "nightly run": "nightly_run:run_now",
     "nightly report": "nightly_report:report",
     "release list": "release_list:list_releases",
