@@ -48,7 +48,7 @@ class PublishChanged(PublishManifest):
         if now is None or not now.settles(self.project, self.mine(self.cells())):
             result = await super().work()
             *before, report = self.getProperty("releases")
-            self.setProperty("releases", [*before, {**report, "mended": lacking}], self.name)
+            self.setProperty("releases", [*before, {**report, "lacked": lacking}], self.name)
             return result
         report = ReleaseReport(
             version=str(self.version),

@@ -88,8 +88,8 @@ class AtARegistry(StepCase):
         await self.run_step()
         [report] = self.property("releases")
         assert (report["outcome"], report["index"]) == ("unchanged", tags["latest"])
-        assert report["mended"].startswith("x86_64's image is not whole: ")
-        assert lost in report["mended"]
+        assert report["lacked"].startswith("x86_64's image is not whole: ")
+        assert lost in report["lacked"]
         assert self.house.tags() == tags
         assert self.house.check("latest") == tags["latest"]
 

@@ -114,8 +114,8 @@ class Night(StepCase):
         self.expect_outcome(SUCCESS)
         await self.run_step()
         assert self.report()["outcome"] == "released"
-        assert self.report()["mended"].startswith("aarch64's image is not whole: ")
-        assert str(lost) in self.report()["mended"]
+        assert self.report()["lacked"].startswith("aarch64's image is not whole: ")
+        assert str(lost) in self.report()["lacked"]
         assert house.layout.tags() == tags
         assert house.snapshot()[lost.hex] == before[lost.hex]
 
@@ -128,6 +128,7 @@ class Night(StepCase):
         await self.run_step()
         assert self.report()["outcome"] == "failed"
         assert str(lost) in self.report()["reasons"][0]
+        assert self.report()["lacked"].startswith("sw64's image is not whole: ")
 
     async def test_cancelled(self) -> None:
         house, cells = self.released(*ALL)

@@ -209,8 +209,9 @@ def _losses(night: Night) -> Iterator[str]:
         if night.facts.get(_name(cell), CellFacts()).lost:
             yield f"{_name(cell)}: the registry had lost some of the released image; it was sent again"
     for one in night.releases:
-        if one.get("mended") and one["outcome"] not in _LOST:
-            yield f"{one['version']} {one['variant']} was mended: {one['mended']}"
+        if one.get("lacked"):
+            told = "is still broken" if one["outcome"] in _LOST else "was mended"
+            yield f"{one['version']} {one['variant']} {told}: {one['lacked']}"
 
 
 def _verdict(
