@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SUCCESS
 
-from minios_steps.core.errors import MiniosError
-from minios_steps.core.nightly.standing import Standing, standing
+from minios_steps.core.cancel import CancelledError
+from minios_steps.core.errors import ImageError, MiniosError
+from minios_steps.core.nightly.standing import Standing, check_images, standing
 from minios_steps.core.oci import media
 from minios_steps.core.release import ReleaseReport
 from minios_steps.core.version import Version
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PublishChanged(PublishManifest):
-    """Do what `PublishManifest` does, unless the release has every good image already.
+    """Do what `PublishManifest` does, unless the release has every good image already, and is whole.
 
     An arch that is missing tonight stays as it is released: a worker that is away for a night must
     not take its CPU out of an image that people use.
@@ -33,14 +34,22 @@ class PublishChanged(PublishManifest):
 
     async def work(self) -> int:
         """Look first."""
+        lacking = ""
         try:
             now = await self.connected(self._look)
-        except MiniosError:
-            # Whatever is wrong there, releasing tells it, and mends it where that is possible.
-            self.raise_if_stopped()
-            now = None
+        except CancelledError:
+            raise
+        except ImageError as error:
+            # Releasing tells it, and mends it where that is possible.
+            now, lacking = None, error.what
+        except MiniosError as error:
+            # A registry that stays away was waited for by now.
+            return await self.conclude(self.failed(error))
         if now is None or not now.settles(self.project, self.mine(self.cells())):
-            return await super().work()
+            result = await super().work()
+            *before, report = self.getProperty("releases")
+            self.setProperty("releases", [*before, {**report, "lacked": lacking}], self.name)
+            return result
         report = ReleaseReport(
             version=str(self.version),
             variant=self.variant,
@@ -57,7 +66,11 @@ class PublishChanged(PublishManifest):
 
     def _look(self, connection: Connection | None) -> Standing | None:
         version = Version.parse(str(self.version))
-        found = standing(self.released(connection), self.project, version, self.variant)
+        store = self.released(connection)
+        found = standing(store, self.project, version, self.variant)
         docker = connection is not None and connection.destination.format == "docker"
         wanted = media.DOCKER_INDEX if docker else media.INDEX
-        return found if found and found.index.media_type == wanted else None
+        if found is None or found.index.media_type != wanted:
+            return None
+        check_images(store, found)
+        return found

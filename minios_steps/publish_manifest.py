@@ -74,8 +74,7 @@ class PublishManifest(ReleaseStep):
 
     async def work(self) -> int:
         """Publish and tell."""
-        cells = self.cells()
-        mine = self.mine(cells)
+        mine = self.mine(self.cells())
         try:
             facts = await self._facts()
             key = await self._key()
@@ -83,9 +82,17 @@ class PublishManifest(ReleaseStep):
         except CancelledError:
             raise
         except MiniosError as error:
-            # The run's summary must tell of this release too, not only this step's log.
-            done = Published(ReleaseReport.failed(str(self.version), self.variant, str(error)), mine)
-        report = done.report
+            done = self.failed(error)
+        return await self.conclude(done)
+
+    def failed(self, error: MiniosError) -> Published:
+        """What the run's summary tells of a release that an error stopped."""
+        report = ReleaseReport.failed(str(self.version), self.variant, str(error))
+        return Published(report, self.mine(self.cells()))
+
+    async def conclude(self, done: Published) -> int:
+        """Tell how a release ended; the step's result."""
+        cells, report = self.cells(), done.report
         final = {(r.arch, r.version, r.variant): r for r in done.results}
         updated = [final.get((c.arch, c.version, c.variant), c) for c in cells]
         self.setProperty("cells", [c.as_json() for c in updated], self.name)

@@ -35,7 +35,8 @@ class PushImage(RegistryStep):
     `reused` is in the store already; it is sent where staging does not have it any more. When the
     store has another image for the same key, the step fails with `non-reproducible`: the candidate
     stays, and the new image is kept beside it to be compared. Of the backend `docker` the files count.
-    Sets the property `candidate`: the record that `TriggerMatrix` and `PublishManifest` read.
+    Sets the property `candidate`: the record that `TriggerMatrix` and `PublishManifest` read; at night
+    also `sent_again` (true), where the registry had some of a reused one no more.
     """
 
     name = "push"
@@ -58,6 +59,8 @@ class PushImage(RegistryStep):
         if self.registry:
             staged = await self.connected(self._stage, record)
             record = staged.record
+            if staged.lost:
+                self.setProperty("sent_again", True, self.name)
             where = f"{', sent to' if staged.sent else ', already at'} {staged.place.partition('@')[0]}"
             await self.addCompleteLog("candidate", f"{staged.place}\n")
         self.setProperty("candidate", record.as_json(), self.name)
@@ -88,4 +91,5 @@ class PushImage(RegistryStep):
         return record
 
     def _stage(self, connection: Connection, record: CellRecord) -> Staged:
-        return stage_candidate(CandidateStore(self.store), record, connection)
+        look = bool(self.getProperty("nightly", False) and self.getProperty("reused", False))
+        return stage_candidate(CandidateStore(self.store), record, connection, look=look)

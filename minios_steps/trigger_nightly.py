@@ -73,6 +73,7 @@ class TriggerNightly(TriggerMatrix):
             retested=str(said.get("retested", "")),
             certain=bool(said.get("certain", False)),
             known=bool(said.get("known_failure", False)),
+            lost=bool(said.get("was_lost", False)),
             checked=not said.get("kept_differs", False) if compared else None,
             toolchain=str(said.get("toolchain_identity", "")),
             prefix=str(said.get("cc_prefix", "")),

@@ -39,7 +39,8 @@ class ReleaseReport:
     `outcome`: `released`, `unchanged` (the same index was there), `partial` (a narrowed
     run: an index under a `-partial` tag), `blocked` (the policy: nothing was written) or
     `failed` (an error on the way; the first of `reasons` says which). `place` is what the
-    index is in; `record` the digest of the release's record, empty when no tag moved.
+    index is in; `record` the digest of the release's record, empty when no tag moved;
+    `lacked` what a nightly found missing of the release before, empty for nothing.
     """
 
     version: str
@@ -52,6 +53,7 @@ class ReleaseReport:
     carried: tuple[str, ...]
     place: str = ""
     record: str = ""
+    lacked: str = ""
 
     @classmethod
     def failed(cls, version: str, variant: Variant, reason: str) -> ReleaseReport:

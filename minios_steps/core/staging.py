@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from minios_steps.core.digest import Digest
@@ -12,10 +13,12 @@ from minios_steps.core.oci.docker_form import docker_form
 from minios_steps.core.oci.model import MANIFEST_LIMIT, RawManifest
 from minios_steps.core.oci.oci_form import oci_form
 from minios_steps.core.oci.verify import CONFIG_LIMIT
+from minios_steps.core.registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from minios_steps.core.candidates import CandidateStore, CellRecord
     from minios_steps.core.registry.connect import Connection
+    from minios_steps.core.registry.store import RegistryStore
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,25 @@ class Staged:
         record: the cell's, whose descriptor is of the manifest in staging.
         place: `HOST/REPO@sha256:HEX`.
         sent: whether anything had to be sent; not when all of it was there.
+        lost: whether some of it was in the release's repository neither; False when nobody looked.
     """
 
     record: CellRecord
     place: str
     sent: bool
+    lost: bool = False
 
 
-def stage_candidate(store: CandidateStore, record: CellRecord, connection: Connection) -> Staged:
+def stage_candidate(
+    store: CandidateStore, record: CellRecord, connection: Connection, *, look: bool = False
+) -> Staged:
     """Make sure a candidate is in its arch's staging repository, in the form the release will have.
 
     Args:
         store: has the candidate's blobs.
         record: the cell's record.
         connection: the registry.
+        look: also say what is `lost`, which takes one more request.
 
     Raises:
         ImageError: the candidate is damaged.
@@ -64,9 +72,23 @@ def stage_candidate(store: CandidateStore, record: CellRecord, connection: Conne
         for layer in told.layers
     ]
     sent.append(staging.put_blob(config, Digest.of(config), mount_from=mount))
+    # A blob that the release has is mounted. Asked before the manifest is sent: two repositories of one
+    # registry share what is stored, so that sending it to one may bring it back to both.
+    lost = any(sent) or (look and not _has_manifest(connection.release, descriptor.digest))
     sent.append(staging.put_manifest(manifest, descriptor.media_type))
     return Staged(
         dataclasses.replace(record, descriptor=descriptor),
         f"{staging.name}@{descriptor.digest}",
         any(sent),
+        look and lost and any(sent),
     )
+
+
+def _has_manifest(store: RegistryStore, digest: Digest) -> bool:
+    try:
+        return store.head(digest) is not None
+    except RegistryError as error:
+        # Half an entry, as a full disk leaves it; see `Repository.ensure_manifest`.
+        if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return False

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from userland import Minios, copy_config, seed_kits
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-
-    from userland import Minios
 
 X86 = {"x86_64": "required"}
 
@@ -50,11 +51,48 @@ def compiles(cli: Minios) -> bool:
     return any((build / "obj" / "libbb").glob("*.o"))
 
 
-def test_build_then_reuse(config_copy: Any, minios: Any) -> None:
-    cli = minios(config_copy(tiny=True, arches={**X86, "sw64": "optional"}))
-    first = cli.run("matrix", "--json")
-    assert first.returncode == 0, first.stdout + first.stderr
-    told = outcome(first)
+@pytest.fixture(scope="module")
+def built(
+    running: list[Minios],
+    tarballs: Callable[[str], Path],
+    kits: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Minios]:
+    """Builds the same configuration in a state folder of its own; `first` is how that ended."""
+    folder = tmp_path_factory.mktemp("built")
+    arches = {**X86, "sw64": "optional"}
+    config = copy_config(folder / "config", tarballs("1.38.0"), tiny=True, arches=arches)
+
+    def build(name: str, *words: str) -> Minios:
+        cli = Minios(config, folder / name)
+        running.append(cli)
+        seed_kits(cli.state, kits)
+        cli.first = cli.run("matrix", *words)
+        assert cli.first.returncode == 0, cli.first.stdout + cli.first.stderr
+        return cli
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def one(built: Callable[..., Minios]) -> Minios:
+    """The first state folder; its build was told as JSON."""
+    return built("one", "--json")
+
+
+@pytest.fixture(scope="module")
+def two(built: Callable[..., Minios]) -> Minios:
+    """The second; its build was told to people."""
+    return built("two")
+
+
+def first_of(cli: Minios) -> subprocess.CompletedProcess[str]:
+    assert cli.first
+    return cli.first
+
+
+def test_build_then_reuse(one: Minios) -> None:
+    told = outcome(first_of(one))
     cells = {cell["arch"]: cell for cell in told["cells"]}
     assert cells["x86_64"]["outcome"] == "published"
     assert cells["sw64"]["outcome"] == "no-worker"
@@ -62,28 +100,28 @@ def test_build_then_reuse(config_copy: Any, minios: Any) -> None:
     [release] = told["releases"]
     assert release["tags"] == ["1.38.0", "1.38", "latest"]
     assert "sw64" in release["left_out"]
-    assert (cli.folder / "out/minios/index.json").is_file()
+    assert (one.out / "index.json").is_file()
 
-    second = cli.run("matrix", "--json")
+    second = one.run("matrix", "--json")
     again = outcome(second)
     assert {c["arch"]: c["outcome"] for c in again["cells"]} == {"x86_64": "reused", "sw64": "no-worker"}
     assert again["releases"][0]["outcome"] == "unchanged"
     assert again["releases"][0]["index"] == release["index"]
-    assert not processes_below(cli.folder)
+    assert not processes_below(one.folder)
 
 
-def test_two_empty_states_give_the_same_digests(config_copy: Any, minios: Any, tmp_path: Path) -> None:
-    config = config_copy(tiny=True, arches=X86)
-    runs = [minios(config, tmp_path / name).run("matrix", "--json") for name in ("one", "two")]
-    one, two = (outcome(run) for run in runs)
-    assert [c["digest"] for c in one["cells"]] == [c["digest"] for c in two["cells"]]
-    assert one["releases"][0]["index"] == two["releases"][0]["index"]
+def test_two_empty_states_give_the_same_digests(one: Minios, two: Minios) -> None:
+    index = outcome(first_of(one))["releases"][0]["index"]
+    [digest] = [cell["digest"] for cell in outcome(first_of(one))["cells"] if cell["digest"]]
+    tables = [(cli.out / "index.json").read_text("utf-8") for cli in (one, two)]
+    assert all(index in table for table in tables)
+    again = outcome(two.run("matrix", "--json"))
+    assert again["releases"][0]["index"] == index
+    assert {cell["arch"]: cell["digest"] for cell in again["cells"]} == {"x86_64": digest, "sw64": ""}
 
 
-def test_people_see_the_table(config_copy: Any, minios: Any) -> None:
-    cli = minios(config_copy(tiny=True, arches={**X86, "sw64": "optional"}))
-    done = cli.run("matrix")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_people_see_the_table(two: Minios) -> None:
+    done = first_of(two)
     assert "\x1b" not in done.stdout
     for text in ("compile: ", "x86_64", "published", "no-worker", "sw64: ", "oci:out/minios:latest"):
         assert text in done.stdout, done.stdout

@@ -160,6 +160,24 @@ def test_release_that_could_not_be_written(outcome: str) -> None:
     assert report.releases[0].reason == "the registry is away"
 
 
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "said"),
+    [("unchanged", "warnings", "was mended"), ("failed", "failed", "is still broken")],
+)
+def test_release_that_was_not_whole(outcome: str, verdict: str, said: str) -> None:
+    told = released(outcome, reasons=["the registry is full"], lacked="x86_64's image is not whole: gone")
+    report = Nights().night(FIRST, good(), releases=[told])
+    assert report.verdict == verdict
+    assert report.warnings == (f"1.38.0 static {said}: x86_64's image is not whole: gone",)
+
+
+def test_image_that_the_registry_had_lost() -> None:
+    report = Nights().night(FIRST, good(), facts={"x86_64": CellFacts(retested=TESTED, lost=True)})
+    assert (report.verdict, line(report).state) == ("warnings", "tested")
+    lost = "x86_64 1.38.0 static: the registry had lost some of the released image; it was sent again"
+    assert report.warnings == (lost,)
+
+
 def test_release_of_which_nothing_was_heard() -> None:
     report = Nights().night(FIRST, good(), releases=[])
     assert report.verdict == "failed"

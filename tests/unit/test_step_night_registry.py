@@ -74,35 +74,44 @@ class AtARegistry(StepCase):
         [report] = self.property("releases")
         assert (report["outcome"], report["index"]) == ("unchanged", tags["latest"])
         assert {one.method for one in self.bed.seen} <= READING
-        # Three tags and their index: no image is read, and nothing of it is asked for.
-        assert len(self.bed.seen) == 4
+        # Three tags, their index, and each image's manifest; of its two blobs only whether they are there.
+        assert len(self.bed.seen) == 4 + 3 * len(ALL)
+        assert {one.method for one in self.bed.seen if "/blobs/" in one.path} == {"HEAD"}
 
-    async def test_registry_that_is_away_is_told_by_the_release(self) -> None:
+    async def test_lost_image_is_brought_back(self) -> None:
+        cells = self.released()
+        tags = self.house.tags()
+        lost = cells[0].digest
+        del self.bed.repo(REPOSITORY).manifests[lost]
+        self.publish(cells)
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        [report] = self.property("releases")
+        assert (report["outcome"], report["index"]) == ("unchanged", tags["latest"])
+        assert report["lacked"].startswith("x86_64's image is not whole: ")
+        assert lost in report["lacked"]
+        assert self.house.tags() == tags
+        assert self.house.check("latest") == tags["latest"]
+
+    async def test_registry_that_is_away_is_waited_for_once(self) -> None:
         cells = self.released()
         for _ in range(50):
             self.bed.fault("HEAD", "/", status(503))
         self.publish(cells)
-        opened: list[str] = []
-        step = self.get_nth_step(0)
-        real = step.addLog
-
-        def add_log(name: str) -> Any:
-            opened.append(name)
-            return real(name)
-
-        self.patch(step, "addLog", add_log)
         self.expect_outcome(FAILURE)
         await self.run_step()
         [report] = self.property("releases")
         assert report["outcome"] == "failed"
-        # It asked twice, and told both in one log.
-        assert opened.count("registry") == 1
+        [reason] = report["reasons"]
+        assert reason.startswith(f"{self.bed.host}/{REPOSITORY}: manifest 1.38.0: HTTP 503 ")
+        assert self.property("problem") == f"1.38.0 static not released: {reason}"
+        assert len(self.bed.seen) == FAST.tries
 
-    async def test_image_comes_from_the_release_by_its_digest(self) -> None:
+    def retest(self) -> tuple[CellRecord, list[bytes]]:
+        """The step, on a released image; its record, and what is going to be sent to the worker."""
         [cell] = [one for one in self.released() if one.arch == "x86_64"]
-        found = self.house.store.find(Digest.parse(cell.key))
-        assert found
-        record: CellRecord = found
+        record = self.house.store.find(Digest.parse(cell.key))
+        assert record
         sent: list[bytes] = []
         self.setup_step(
             SmokePublished(
@@ -117,7 +126,12 @@ class AtARegistry(StepCase):
         )
         self.set_properties(candidate=record.as_json(), native=True, emulator="")
         self.expect_commands(*exchange(retest_checks(["sh"], []), sent))
+        return record, sent
+
+    async def test_image_comes_from_the_release_by_its_digest(self) -> None:
+        record, sent = self.retest()
         self.expect_outcome(SUCCESS)
+        self.expect_no_property("was_lost")
         await self.run_step()
         assert self.property("retested").startswith(f"the released image {record.descriptor.digest.short}: ")
         assert sent == [self.house.store.layout.read(self.house.store.blobs(record.descriptor)[2], 1 << 20)]
@@ -126,3 +140,30 @@ class AtARegistry(StepCase):
         # Each thing once, and none from where candidates are.
         assert len(fetched) == len(set(fetched)) > 0
         assert all(path.startswith(f"/v2/{REPOSITORY}/") and "/x86_64/" not in path for path in fetched)
+
+    async def test_image_some_of_which_was_sent_again(self) -> None:
+        self.retest()
+        self.set_properties(sent_again=True)
+        self.expect_outcome(SUCCESS)
+        self.expect_property("was_lost", True, "retest")
+        await self.run_step()
+
+    async def candidate_is_tested(self, record: CellRecord, sent: list[bytes]) -> None:
+        self.set_properties(sent_again=True)
+        self.expect_outcome(SUCCESS)
+        # The release tells it.
+        self.expect_no_property("was_lost")
+        await self.run_step()
+        told = f"the candidate, as the release has lost its image, {record.descriptor.digest.short}: "
+        assert self.property("retested").startswith(told)
+        assert len(sent) == 1
+
+    async def test_manifest_that_the_release_has_lost(self) -> None:
+        record, sent = self.retest()
+        del self.bed.repo(REPOSITORY).manifests[str(record.descriptor.digest)]
+        await self.candidate_is_tested(record, sent)
+
+    async def test_layer_that_the_release_has_lost(self) -> None:
+        record, sent = self.retest()
+        del self.bed.repo(REPOSITORY).blobs[str(self.house.store.blobs(record.descriptor)[2])]
+        await self.candidate_is_tested(record, sent)

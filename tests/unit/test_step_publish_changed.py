@@ -105,6 +105,31 @@ class Night(StepCase):
         await self.run_step()
         assert self.report()["outcome"] == "failed"
 
+    async def test_lost_blob_is_brought_back(self) -> None:
+        house, cells = self.released(*ALL)
+        before, tags = house.snapshot(), house.layout.tags()
+        lost = house.store.blobs(cells[1].descriptor)[2]  # type: ignore[arg-type]
+        house.layout.blob_path(lost).unlink()
+        self.changed(*cells, house=house)
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        assert self.report()["outcome"] == "released"
+        assert self.report()["lacked"].startswith("aarch64's image is not whole: ")
+        assert str(lost) in self.report()["lacked"]
+        assert house.layout.tags() == tags
+        assert house.snapshot()[lost.hex] == before[lost.hex]
+
+    async def test_lost_blob_of_one_that_is_missing_tonight(self) -> None:
+        house, cells = self.released(*ALL)
+        lost = house.store.blobs(cells[2].descriptor)[2]  # type: ignore[arg-type]
+        house.layout.blob_path(lost).unlink()
+        self.changed(*cells[:2], failed("sw64"), house=house)
+        self.expect_outcome(FAILURE)
+        await self.run_step()
+        assert self.report()["outcome"] == "failed"
+        assert str(lost) in self.report()["reasons"][0]
+        assert self.report()["lacked"].startswith("sw64's image is not whole: ")
+
     async def test_cancelled(self) -> None:
         house, cells = self.released(*ALL)
         self.changed(*cells, house=house)

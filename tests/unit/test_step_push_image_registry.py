@@ -75,6 +75,46 @@ class Staging(PushCase):
         await self.run_step()
         assert list(self.staged().manifests) == [str(self.image.descriptor.digest)]
 
+    async def staged_again(self, lost: bool, *gone: str, **properties: Any) -> None:  # noqa: FBT001
+        """A night on which some of a released image is gone from these repositories."""
+        self.push()
+        self.expect_outcome(SUCCESS)
+        await self.run_step()
+        staged, released = self.staged(), self.bed.repo("team/app")
+        released.manifests.update(staged.manifests)
+        released.blobs.update(staged.blobs)
+        for one in gone:
+            name, _, what = one.partition(" ")
+            getattr(self.bed.repo(name), what).clear()
+        self._steps.clear()
+        self.push()
+        told = {"reused": True, "nightly": True, "candidate": self.property("candidate"), **properties}
+        self.set_properties(**told)
+        self.expect_outcome(SUCCESS)
+        if lost:
+            self.expect_property("sent_again", True)
+        else:
+            self.expect_no_property("sent_again")
+        await self.run_step()
+        assert list(staged.manifests) == [str(self.image.descriptor.digest)]
+        assert len(staged.blobs) == 2
+
+    async def test_night_on_which_nothing_is_gone(self) -> None:
+        await self.staged_again(False)
+
+    async def test_night_after_the_staging_repository_was_cleaned_up(self) -> None:
+        await self.staged_again(False, "team/app/x86_64 manifests", "team/app/x86_64 blobs")
+
+    async def test_night_after_blobs_were_lost(self) -> None:
+        await self.staged_again(True, "team/app blobs", "team/app/x86_64 blobs")
+
+    async def test_night_after_a_manifest_was_lost(self) -> None:
+        await self.staged_again(True, "team/app manifests", "team/app/x86_64 manifests")
+
+    async def test_matrix_asks_nothing_of_the_release(self) -> None:
+        await self.staged_again(False, "team/app manifests", "team/app/x86_64 manifests", nightly=False)
+        assert not [one for one in self.bed.seen if one.path.startswith("/v2/team/app/manifests/")]
+
     async def test_in_dockers_form(self) -> None:
         repository = f"{self.bed.host}/team/app"
         self.push(registry=RegistryDestination(kind="registry", repository=repository, format="docker"))

@@ -80,6 +80,12 @@ class Retesting(StepCase):
         self.retest("riscv64")
         await self.passes(f"the candidate, in no release yet, {self.record.descriptor.digest.short}: {TOLD}")
 
+    async def test_released_image_is_gone(self) -> None:
+        self.retest()
+        self.house.layout.blob_path(self.record.descriptor.digest).unlink()
+        short = self.record.descriptor.digest.short
+        await self.passes(f"the candidate, as the release has lost its image, {short}: {TOLD}")
+
     async def test_wrong_answer(self) -> None:
         self.retest()
         self.expect_commands(*self.commands(applets=(0, "sh vi")))

@@ -19,7 +19,7 @@ from minios_steps.core.nightly.report import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from minios_steps.core.cell_result import CellResult
 
@@ -35,6 +35,7 @@ class CellFacts:
         retested: what the test of its released image said; empty when it was not made.
         certain: its failure follows from the inputs alone.
         known: it was not compiled because the same inputs failed before.
+        lost: some of its released image was gone from the registry, and was sent again.
         checked: whether kept objects gave the bytes of a clean build.
         toolchain: the compiler's identity.
         prefix: the compiler's prefix.
@@ -45,6 +46,7 @@ class CellFacts:
     retested: str = ""
     certain: bool = False
     known: bool = False
+    lost: bool = False
     checked: bool | None = None
     toolchain: str = ""
     prefix: str = ""
@@ -102,7 +104,7 @@ def judge(
     missing = _missing(memory, night)
     lines = tuple(_line(memory, night, cell, role(cell.arch)) for cell in night.cells)
     releases = _releases(night)
-    warnings = tuple(_cell_warnings(lines, growth))
+    warnings = (*_cell_warnings(lines, growth), *_losses(night))
     report = NightlyReport(
         verdict=_verdict(lines, releases, bool(warnings or night.absent), night.problem),
         started=night.started,
@@ -200,6 +202,16 @@ def _cell_warnings(lines: Sequence[CellLine], growth: float) -> list[str]:
         if line.state in BAD and line.role == "candidate"
     ]
     return found
+
+
+def _losses(night: Night) -> Iterator[str]:
+    for cell in night.cells:
+        if night.facts.get(_name(cell), CellFacts()).lost:
+            yield f"{_name(cell)}: the registry had lost some of the released image; it was sent again"
+    for one in night.releases:
+        if one.get("lacked"):
+            told = "is still broken" if one["outcome"] in _LOST else "was mended"
+            yield f"{one['version']} {one['variant']} {told}: {one['lacked']}"
 
 
 def _verdict(

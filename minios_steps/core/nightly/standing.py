@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minios_steps.core.cell_result import GOOD
+from minios_steps.core.errors import ImageError
 from minios_steps.core.oci.index import parse_index
+from minios_steps.core.tag_moves import check_whole
 from minios_steps.core.tags import tags_of
 
 if TYPE_CHECKING:
@@ -57,6 +59,33 @@ class Standing:
         ]
         strangers = [arch for arch in self.images if roles.get(arch) not in _RELEASED]
         return not fresh and not strangers
+
+
+def check_images(store: ImageStore, now: Standing) -> None:
+    """Make sure that every manifest and blob of a release is there; no blob is read.
+
+    Raises:
+        ImageError: one is not; the error names the arch.
+        RegistryError: the registry refuses or stays away.
+    """
+    for arch, image in now.images.items():
+        try:
+            check_whole(store, store.manifest(image.digest))
+        except ImageError as error:
+            raise ImageError(f"{arch}'s image is not whole: {error.what}") from error
+
+
+def lacks_image(store: ImageStore, digest: Digest) -> bool:
+    """Whether an image, or a blob of it, is not there.
+
+    Raises:
+        RegistryError: the registry refuses or stays away.
+    """
+    try:
+        check_whole(store, store.manifest(digest))
+    except ImageError:
+        return True
+    return False
 
 
 def standing(store: ImageStore, project: Project, version: Version, variant: Variant) -> Standing | None:
