@@ -67,6 +67,7 @@ def test_pages(text: str) -> None:
         "mailto:busybox@example.org",
         "xbusybox-1.38.0.tar.bz2",
         "busybox-1.38.\u0660.tar.bz2",
+        f"busybox-1.38.{'9' * 5000}.tar.bz2",
         "",
     ],
 )
@@ -77,6 +78,20 @@ def test_garbage(link: str) -> None:
 @pytest.mark.parametrize("text", ["", "\0\xff", "<a", "<a href>", "<!-- <a href=", "busybox-1.38.0.tar.bz2"])
 def test_no_page_at_all(text: str) -> None:
     assert listed(text) == {}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<![foo[x]]>", "<!-- " * 100_000, "<a " * 100_000, '<a href="' * 100_000, "<a href " * 100_000],
+    ids=["no such section", "comments", "links", "quotes", "names"],
+)
+def test_hostile_page_hides_nothing(hostile: str) -> None:
+    assert list(listed(f'{hostile}\n<a href="busybox-1.38.0.tar.bz2">x</a>')) == ["1.38.0"]
+
+
+def test_other_attributes_are_no_links() -> None:
+    text = '<a data-href="busybox-1.9.0.tar.bz2" href="busybox-1.10.0.tar.bz2&#46;sig">x</a><abbr href="a">'
+    assert listed(text) == {"1.10.0": Listed(signature=True)}
 
 
 def test_folder_of_the_page_counts() -> None:
