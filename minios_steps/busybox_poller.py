@@ -112,15 +112,18 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         """Look once, and tell."""
         memory = Memory.from_json(await self._get_state())
         try:
-            look = await self._in_thread(self._look, memory)
-            await self._remember(look.memory)
+            # Builds know a release from this file: one that is not in it any more is to be found again.
+            found = await self._in_thread(self.discoveries.read)
+            look = await self._in_thread(self._look, memory.known({*found, *self.sources.releases}))
             memory = look.memory
             for bad in look.bad:
                 self._tell_bad(bad)
+            # Who is told keeps what they were told: twice does no harm, never would.
+            await self._remember(memory)
             for release in look.good:
-                await self._announce(release)
-                memory = memory.announce(str(release.version), release.sha256)
-                await self._remember(memory)
+                if await self._try_to_announce(release):
+                    memory = memory.announce(str(release.version), release.sha256)
+                    await self._remember(memory)
         except CancelledError:
             # The master stops: the next one goes on.
             return
@@ -148,6 +151,17 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         log.msg(f"BusyBoxPoller: BusyBox {bad.version} at {bad.place} is bad: {bad.reason}; it is not built")
         told = {**dataclasses.asdict(bad), "version": str(bad.version)}
         self.master.mq.produce(BAD_RELEASE, told)
+
+    async def _try_to_announce(self, release: VerifiedRelease) -> bool:
+        """Announce a release; one that cannot be taken must not hold up the others."""
+        try:
+            await self._announce(release)
+        except CancelledError:
+            raise
+        except MiniosError as error:
+            log.msg(f"BusyBoxPoller: BusyBox {release.version} cannot be taken: {error}")
+            return False
+        return True
 
     async def _announce(self, release: VerifiedRelease) -> None:
         """Make the release known to builds, then start them."""

@@ -19,6 +19,7 @@ from upstreambed import IMPATIENT, made_up_key, small_release, upstream
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY, BusyBoxPoller
 from minios_steps.core.config.load import load_project
 from minios_steps.core.digest import Digest
+from minios_steps.core.errors import MiniosError
 from minios_steps.core.upstream.discoveries import Discoveries
 
 PATCH = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-BusyBox 1.40.0, made up\n+patched\n"
@@ -165,6 +166,37 @@ class TestPoller(PollerCase):
         (self.folder / "discovered.json").unlink()
         await self.changesource.poll()
         assert self.versions == ["1.39.0"]
+
+    async def test_discoveries_that_were_removed_are_found_again(self) -> None:
+        """As the error about a damaged file says; and nothing is announced a second time."""
+        self.publish("1.39.0")
+        await self.changesource.poll()
+        (self.folder / "discovered.json").unlink()
+        await self.changesource.poll()
+        assert list(Discoveries(self.folder / "discovered.json").read()) == ["1.39.0"]
+        assert self.versions == ["1.39.0"]
+
+    async def test_release_that_cannot_be_taken_holds_up_no_other(self) -> None:
+        large = small_release("1.39.0", files={"README": "x" * 5000})
+        self.server.publish("1.39.0", large, self.key.sign(large))
+        self.publish("1.40.0")
+        few = self.changesource.sources.model_copy(update={"max_unpacked": 4096})
+        self.changesource.sources = few
+        await self.changesource.poll()
+        await self.changesource.poll()
+        assert self.versions == ["1.40.0"]
+
+    async def test_bad_release_is_told_before_it_is_remembered(self) -> None:
+        """A master that dies in between must not have kept it to itself."""
+        self.publish("1.39.0")
+        self.server.files["busybox-1.39.0.tar.bz2.sig"] = self.key.sign(b"else")
+
+        async def die(_memory: object) -> None:
+            raise MiniosError("the master died")
+
+        self.patch(self.changesource, "_remember", die)
+        await self.changesource.poll()
+        assert [event for event, _ in self.bad] == [BAD_RELEASE]
 
     async def test_reconfigured_while_running(self) -> None:
         self.publish("1.39.0")

@@ -111,22 +111,22 @@ def test_first_of_a_line_is_unstable(version: str, *, stable: bool) -> None:
 @pytest.mark.parametrize(
     ("there", "pinned", "expected"),
     [
-        (["1.35.0", "1.37.0"], ["1.35.0"], ["1.37.0"]),
-        (["1.9.0", "1.10.0"], ["1.9.0"], ["1.10.0"]),
-        # Of a line the newest, and no line that is older than what is pinned.
-        (["1.36.0", "1.36.1", "1.38.0", "1.34.1"], ["1.35.0"], ["1.36.1", "1.38.0"]),
+        (["1.35.0", "1.37.0"], ["1.35.0"], [["1.37.0"]]),
+        (["1.9.0", "1.10.0"], ["1.9.0"], [["1.10.0"]]),
+        # Of a line the newest first, and no line that is older than what is pinned.
+        (["1.36.0", "1.36.1", "1.38.0", "1.34.1"], ["1.35.0"], [["1.36.1", "1.36.0"], ["1.38.0"]]),
         # A line that is pinned gets its next release, though another line is newer.
-        (["1.37.0", "1.37.1", "1.38.0"], ["1.37.0", "1.38.0"], ["1.37.1"]),
+        (["1.37.0", "1.37.1", "1.38.0"], ["1.37.0", "1.38.0"], [["1.37.1"]]),
         (["1.36.1"], ["1.35.0", "1.37.0"], []),
         (["1.38.0"], ["1.38.0"], []),
         ([], ["1.38.0"], []),
-        (["2.0.0"], ["1.38.0"], ["2.0.0"]),
+        (["2.0.0"], ["1.38.0"], [["2.0.0"]]),
     ],
 )
-def test_news(there: list[str], pinned: list[str], expected: list[str]) -> None:
-    assert news(versions(*there), versions(*pinned)) == versions(*expected)
+def test_news(there: list[str], pinned: list[str], expected: list[list[str]]) -> None:
+    assert news(versions(*there), versions(*pinned)) == tuple(versions(*line) for line in expected)
 
 
 def test_only_stable_news() -> None:
     there = versions("1.38.0", "1.39.0", "1.39.1", "1.40.0")
-    assert news(there, versions("1.37.0"), stable_only=True) == versions("1.39.1")
+    assert news(there, versions("1.37.0"), stable_only=True) == (versions("1.39.1"),)
