@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from nightlybed import BUILD, FIRST, SECOND, Nights, bad, good, released
+from nightlybed import BUILD, FIRST, OTHER_KEY, SECOND, THIRD, Nights, bad, good, released
 from releasebed import cell
 
 from minios_steps.core.cell_result import CellResult
@@ -106,3 +106,15 @@ def test_disk_refuses(tmp_path: Path) -> None:
     (tmp_path / "nightly").write_text("in the way", "utf-8")
     with pytest.raises(Exception, match=r"^cannot write .*nightly.*: "):
         ReportFiles(tmp_path / "nightly").write(busy())
+
+
+def test_what_was_built_by_day_is_no_news_that_is_hidden() -> None:
+    nights = Nights()
+    nights.night(FIRST, good(size=1000))
+    report = nights.night(SECOND, good(size=1100, key=OTHER_KEY))
+    assert headline(report) == "nightly of 2026-01-02 02:30 UTC: 1 changed, 1 warning"
+    told = "built since the last nightly; the released image aaaaaaaaaaaa: 6 checks passed natively"
+    assert f"\nchanged\n  x86_64 1.38.0 static: {told}; 1,100 bytes (+10.0 %)\n" in report_text(report)
+    assert "tested again" not in report_text(report)
+    again = nights.night(THIRD, good(size=1100, key=OTHER_KEY))
+    assert headline(again) == "nightly of 2026-01-03 02:30 UTC: 1 unchanged and tested again"

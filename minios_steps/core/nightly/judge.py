@@ -147,6 +147,7 @@ def _line(memory: Memory, night: Night, cell: CellResult, role: str) -> CellLine
         before=known.size if known else 0,
         build=facts.build,
         checked=facts.checked,
+        fresh=cell.outcome == "reused" and known is not None and known.key != cell.key,
     )
 
 
@@ -233,13 +234,15 @@ def _remember(memory: Memory, night: Night, report: NightlyReport) -> Memory:
         else:
             sure = cell.outcome == "failed" and facts.certain
             failing[name] = Failure(line.since, cell.reason, cell.key, sure)
-    missing = {line.name: line.since for line in report.missing}
     # Nothing was heard of an arch that had no cell in this night: whatever was so is still so.
     heard = {_lacking(cell.arch) for cell in night.cells}
-    for name, since in memory.missing.items():
-        if name.startswith(_lacking("")) and name not in heard:
-            missing[name] = since
-    return Memory(failing, missing, known, checked)
+    still = {
+        name: since
+        for name, since in memory.missing.items()
+        if name.startswith(_lacking("")) and name not in heard
+    }
+    missing = {line.name: line.since for line in report.missing}
+    return Memory(failing, {**still, **missing}, known, checked)
 
 
 def _lacking(arch: str) -> str:
