@@ -24,7 +24,7 @@ def test_unchanged_and_tested_again() -> None:
 def test_what_changed_says_why_and_by_how_much() -> None:
     nights = Nights()
     nights.night(FIRST, good(size=1000))
-    why = "kconfig: CONFIG_TC y -> n"
+    why = "kconfig: CONFIG_TC y → n"
     told = {"x86_64": CellFacts(why=why, toolchain="gcc 12", prefix="x-")}
     report = nights.night(
         SECOND, good(outcome="published", size=960), facts=told, releases=[released("released")]

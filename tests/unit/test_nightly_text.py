@@ -31,7 +31,7 @@ def busy() -> NightlyReport:
         bad("sw64", reason="not compiled again"),
         CellResult.no_worker(cell("riscv64"), ""),
         facts={
-            "aarch64": CellFacts(why="kconfig: CONFIG_TC n -> y", checked=True),
+            "aarch64": CellFacts(why="kconfig: CONFIG_TC n → y", checked=True),
             "sw64": CellFacts(known=True),
         },
         releases=[released("released")],
@@ -51,7 +51,7 @@ warnings
   aarch64 1.38.0 static grew by 10.0 %, more than 5 %: 1,000 to 1,100 bytes
 
 changed
-  aarch64 1.38.0 static: kconfig: CONFIG_TC n -> y; the same bytes as a clean build; 1,100 bytes (+10.0 %)
+  aarch64 1.38.0 static: kconfig: CONFIG_TC n → y; the same bytes as a clean build; 1,100 bytes (+10.0 %)
 
 unchanged, tested again
   x86_64 1.38.0 static: the released image aaaaaaaaaaaa: 6 checks passed natively; 1,000 bytes
