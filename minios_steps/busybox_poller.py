@@ -59,6 +59,8 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
     `minios.upstream.bad-release` and a line in the log, once, and no Change.
     """
 
+    _stopped: threading.Event
+
     def checkConfig(
         self,
         *,
@@ -84,7 +86,14 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         patience: Patience | None = None,
         **kwargs: Any,
     ) -> None:
-        """Take a configuration, at the start or while running; a look that runs keeps the old one."""
+        """Take a configuration, at the start or while running; what was announced stays known.
+
+        A look that runs keeps the old one. Another interval ends it: Buildbot would wait for it with all
+        that is reconfigured after it.
+        """
+        ended = self.doPoll.running and self.pollInterval != upstream.interval
+        if ended:
+            self._stopped.set()
         self.upstream = upstream
         self.sources = sources
         self.config_root = config_root
@@ -93,6 +102,8 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         # Short, for the master waits for a look that runs when it stops.
         self.patience = patience or Patience(connect=5, read=10, total=300, tries=3)
         await super().reconfigService(name=self.name, pollInterval=upstream.interval, **kwargs)
+        if ended:
+            self._stopped = threading.Event()
 
     def describe(self) -> str:
         """What the web shows."""

@@ -209,5 +209,31 @@ class TestPoller(PollerCase):
         assert self.added == []
         assert self.changesource.describe() == "BusyBoxPoller watching 1 places"
 
+    async def test_other_interval_does_not_wait_for_a_look_that_runs(self) -> None:
+        running = self.changesource._stopped
+        await self.changesource.reconfigServiceWithSibling(BusyBoxPoller(**self.arguments(accept="stable")))
+        assert self.changesource._stopped is running
+        assert not running.is_set()
+        await self.changesource.reconfigServiceWithSibling(BusyBoxPoller(**self.arguments(interval=60)))
+        assert running.is_set()
+        assert not self.changesource._stopped.is_set()
+
+    async def test_other_mirror_while_running(self) -> None:
+        """It is asked at the next look, and what was announced is not announced by it again."""
+        self.publish("1.39.0")
+        await self.changesource.poll()
+        asked = len(self.server.asked)
+        with upstream() as other:
+            watch = [{"kind": "listing", "url": other.url, "insecure": True}]
+            await self.changesource.reconfigServiceWithSibling(BusyBoxPoller(**self.arguments(watch=watch)))
+            other.files.update(self.server.files)
+            await self.changesource.poll()
+            assert self.versions == ["1.39.0"]
+            tarball = small_release("1.40.0")
+            other.publish("1.40.0", tarball, self.key.sign(tarball))
+            await self.changesource.poll()
+        assert self.versions == ["1.39.0", "1.40.0"]
+        assert len(self.server.asked) == asked
+
     def test_plugin(self) -> None:
         assert changes.BusyBoxPoller is BusyBoxPoller
