@@ -39,6 +39,7 @@ BAD_RELEASE = ("minios", "upstream", "bad-release")
 """The event of a release that must not be built: `version`, `place` and `reason`."""
 
 _STATE = "upstream"
+_SOON = 0.5
 _AUTHOR = "BusyBox upstream"
 
 
@@ -120,7 +121,10 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         return super().deactivate()
 
     async def poll(self) -> None:
-        """Look once, and tell."""
+        """Look once, and tell; as soon as the master is up."""
+        if not await self._is_up():
+            self.master.reactor.callLater(_SOON, self.force)
+            return
         memory = Memory.from_json(await self._get_state())
         try:
             # Builds know a release from this file: one that is not in it any more is to be found again.
@@ -140,6 +144,11 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
             return
         except MiniosError as error:
             log.msg(f"BusyBoxPoller: {error}")
+
+    async def _is_up(self) -> bool:
+        # Buildbot starts the schedulers after the change sources: nobody would hear of a Change until then.
+        mine = await self.master.data.get(("masters", self.master.masterid))
+        return bool(mine and mine["active"])
 
     def _look(self, memory: Memory) -> Look:
         upstream = self.upstream

@@ -198,6 +198,16 @@ class TestPoller(PollerCase):
         await self.changesource.poll()
         assert [event for event, _ in self.bad] == [BAD_RELEASE]
 
+    async def test_nothing_is_announced_before_the_schedulers_listen(self) -> None:
+        self.publish("1.39.0")
+        mine = self.master.masterid
+        await self.master.db.masters.setMasterState(mine, active=False)
+        await self.changesource.poll()
+        assert self.versions == []
+        await self.master.db.masters.setMasterState(mine, active=True)
+        self.reactor.advance(0.5)
+        assert self.versions == ["1.39.0"]
+
     async def test_reconfigured_while_running(self) -> None:
         self.publish("1.39.0")
         assert self.changesource.pollInterval == 6 * 3600
