@@ -39,6 +39,7 @@ BAD_RELEASE = ("minios", "upstream", "bad-release")
 """The event of a release that must not be built: `version`, `place` and `reason`."""
 
 _STATE = "upstream"
+_SOON = 0.5
 _AUTHOR = "BusyBox upstream"
 
 
@@ -58,6 +59,8 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
     `upstream_url` and `upstream_refused_patches`. A bad release makes an event
     `minios.upstream.bad-release` and a line in the log, once, and no Change.
     """
+
+    _stopped: threading.Event
 
     def checkConfig(
         self,
@@ -84,7 +87,14 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         patience: Patience | None = None,
         **kwargs: Any,
     ) -> None:
-        """Take a configuration, at the start or while running; a look that runs keeps the old one."""
+        """Take a configuration, at the start or while running; what was announced stays known.
+
+        A look that runs keeps the old one. Another interval ends it: Buildbot would wait for it with all
+        that is reconfigured after it.
+        """
+        ended = self.doPoll.running and self.pollInterval != upstream.interval
+        if ended:
+            self._stopped.set()
         self.upstream = upstream
         self.sources = sources
         self.config_root = config_root
@@ -93,6 +103,8 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         # Short, for the master waits for a look that runs when it stops.
         self.patience = patience or Patience(connect=5, read=10, total=300, tries=3)
         await super().reconfigService(name=self.name, pollInterval=upstream.interval, **kwargs)
+        if ended:
+            self._stopped = threading.Event()
 
     def describe(self) -> str:
         """What the web shows."""
@@ -109,23 +121,34 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         return super().deactivate()
 
     async def poll(self) -> None:
-        """Look once, and tell."""
+        """Look once, and tell; as soon as the master is up."""
+        if not await self._is_up():
+            self.master.reactor.callLater(_SOON, self.force)
+            return
         memory = Memory.from_json(await self._get_state())
         try:
-            look = await self._in_thread(self._look, memory)
-            await self._remember(look.memory)
+            # Builds know a release from this file: one that is not in it any more is to be found again.
+            found = await self._in_thread(self.discoveries.read)
+            look = await self._in_thread(self._look, memory.known({*found, *self.sources.releases}))
             memory = look.memory
             for bad in look.bad:
                 self._tell_bad(bad)
+            # Who is told keeps what they were told: twice does no harm, never would.
+            await self._remember(memory)
             for release in look.good:
-                await self._announce(release)
-                memory = memory.announce(str(release.version), release.sha256)
-                await self._remember(memory)
+                if await self._try_to_announce(release):
+                    memory = memory.announce(str(release.version), release.sha256)
+                    await self._remember(memory)
         except CancelledError:
             # The master stops: the next one goes on.
             return
         except MiniosError as error:
             log.msg(f"BusyBoxPoller: {error}")
+
+    async def _is_up(self) -> bool:
+        # Buildbot starts the schedulers after the change sources: nobody would hear of a Change until then.
+        mine = await self.master.data.get(("masters", self.master.masterid))
+        return bool(mine and mine["active"])
 
     def _look(self, memory: Memory) -> Look:
         upstream = self.upstream
@@ -148,6 +171,17 @@ class BusyBoxPoller(ReconfigurablePollingChangeSource):  # type: ignore[misc]
         log.msg(f"BusyBoxPoller: BusyBox {bad.version} at {bad.place} is bad: {bad.reason}; it is not built")
         told = {**dataclasses.asdict(bad), "version": str(bad.version)}
         self.master.mq.produce(BAD_RELEASE, told)
+
+    async def _try_to_announce(self, release: VerifiedRelease) -> bool:
+        """Announce a release; one that cannot be taken must not hold up the others."""
+        try:
+            await self._announce(release)
+        except CancelledError:
+            raise
+        except MiniosError as error:
+            log.msg(f"BusyBoxPoller: BusyBox {release.version} cannot be taken: {error}")
+            return False
+        return True
 
     async def _announce(self, release: VerifiedRelease) -> None:
         """Make the release known to builds, then start them."""

@@ -28,6 +28,11 @@ _ERRORS = (
 )
 # What gcc calls fatal is a missing file, a full disk or a killed process: the machine's.
 _CERTAIN = re.compile(r"^\S+:\d+(?::\d+)?: error: |undefined reference")
+# After one of these other errors may follow, such as that of a linker which finds half a file.
+_TROUBLE = re.compile(
+    r"No space left on device|Disk quota exceeded|Input/output error|Cannot allocate memory"
+    r"|virtual memory exhausted|fatal error: Killed signal|internal compiler error"
+)
 
 
 class _MakeObserver(logobserver.LogLineObserver):  # type: ignore[misc]
@@ -39,6 +44,7 @@ class _MakeObserver(logobserver.LogLineObserver):  # type: ignore[misc]
         self.compiled = 0
         self.warnings = 0
         self.errors: list[str] = [""] * len(_ERRORS)
+        self.trouble = False
 
     def outLineReceived(self, line: str) -> None:
         """A line of make's output."""
@@ -56,6 +62,7 @@ class _MakeObserver(logobserver.LogLineObserver):  # type: ignore[misc]
         if _WARNING.search(line):
             self.warnings += 1
             return
+        self.trouble = self.trouble or bool(_TROUBLE.search(line))
         for rank, pattern in enumerate(_ERRORS):
             if not self.errors[rank] and pattern.match(line):
                 self.errors[rank] = line.strip()[:300]
@@ -117,7 +124,8 @@ class CompileBusyBox(MiniosStep):
             raise MiniosError(f"compile timed out after {seconds} s, {seen.compiled} files done")
         if output.code:
             why = seen.first_error or f"make ended with {output.code}"
-            kind = CompileError if _CERTAIN.search(why) else MiniosError
+            certain = _CERTAIN.search(why) and not seen.trouble
+            kind = CompileError if certain else MiniosError
             raise kind(f"compile failed: {why}")
         plural = "" if seen.warnings == 1 else "s"
         again = " again" if self.getProperty("objects_kept", False) else ""

@@ -178,4 +178,5 @@ def _summary(report: ReleaseReport) -> str:
     short = report.index.removeprefix("sha256:")[:12]
     left = "".join(f"; {arch} left out: {why}" for arch, why in sorted(report.left_out.items()))
     kept = f"; record {report.record.removeprefix('sha256:')[:12]}" if report.record else ""
-    return f"{what} {report.outcome} as {tags} ({short}){left}{kept}"
+    did = "written" if report.candidate and report.outcome == "released" else report.outcome
+    return f"{what} {did} as {tags} ({short}){left}{kept}"

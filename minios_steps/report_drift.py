@@ -1,4 +1,4 @@
-"""`ReportDrift`: what a candidate's kconfig has that the newest pinned release's has not."""
+"""`ReportDrift`: what a candidate's kconfig has that the last release's has not."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from buildbot.process.results import SKIPPED, SUCCESS, WARNINGS
 
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.sources.cache import SourceCache
-from minios_steps.core.upstream.drift import drift_between
+from minios_steps.core.upstream.drift import drift_between, last_before
 from minios_steps.step import MiniosStep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from minios_steps.core.config.project import Project
+    from minios_steps.core.upstream.drift import Drift
+    from minios_steps.core.version import Version
 
 
 class ReportDrift(MiniosStep):
-    """Compare each candidate of the build with the newest pinned release, for people.
+    """Compare each candidate of the build with the last release before it, for people.
+
+    That is the newest one, pinned or approved, with a lower number.
 
     Args:
         project: the configuration, with its discovered releases.
@@ -49,13 +54,9 @@ class ReportDrift(MiniosStep):
         for version in candidates:
             try:
                 found = await self.in_thread(
-                    drift_between,
-                    self.project,
-                    self.project.sources.newest,
+                    self._compare,
                     self.project.version(version),
-                    cache=SourceCache(self.cache / "sources"),
-                    report=lines.append,
-                    cancelled=self.cancelled,
+                    lines.append,
                 )
             except MiniosError as error:
                 lines.append(str(error))
@@ -69,3 +70,13 @@ class ReportDrift(MiniosStep):
         await self.addCompleteLog("drift", "\n".join(lines) + "\n")
         self.summary = "; ".join(summaries)
         return int(result)
+
+    def _compare(self, version: Version, report: Callable[[str], None]) -> Drift:
+        return drift_between(
+            self.project,
+            last_before(self.project, version),
+            version,
+            cache=SourceCache(self.cache / "sources"),
+            report=report,
+            cancelled=self.cancelled,
+        )

@@ -17,13 +17,17 @@ SECRET = "made up for a test"
 
 
 class Hook(ThreadingHTTPServer):
-    """Takes messages whose signature is right; answers `statuses` first, one per request."""
+    """Takes messages whose signature is right; answers `statuses` first, one per request.
+
+    `body_bytes` are announced of an answer, and never come.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _HookHandler)
         self.statuses: list[int] = []
+        self.body_bytes = 0
         self.told: list[dict[str, Any]] = []
         self.deliveries: list[str] = []
 
@@ -51,7 +55,7 @@ class _HookHandler(BaseHTTPRequestHandler):
             self.server.told.append(told)
         self.send_response(status)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(self.server.body_bytes))
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:

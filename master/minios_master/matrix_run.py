@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from minios_steps.core.errors import MiniosError
 from .api import NoAnswerError
 from .progress import Follower, MatrixProgress
 from .signals import held_back
+from .user import who_asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,11 +145,3 @@ class MatrixRun:
             deadline = time.monotonic() + STOP_SECONDS
             while time.monotonic() < deadline and not self._api.request(self._brid)["complete"]:
                 time.sleep(POLL_SECONDS / 5)
-
-
-def who_asks() -> str:
-    """Who runs this, by name where there is one: containers often have none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -10,6 +10,9 @@ from croniter import croniter
 from twisted.internet import defer
 from twisted.python import log
 
+_AHEAD = 3600.0
+"""Seconds that the last time may be ahead of the clock: a timer may be a little early."""
+
 
 class NightlyScheduler(Timed):  # type: ignore[misc]
     """A time that comes while an earlier build is queued or runs is passed over, and logged.
@@ -39,6 +42,9 @@ class NightlyScheduler(Timed):  # type: ignore[misc]
     def getNextBuildTime(self, lastActuated: float | None) -> Any:  # noqa: N803
         """The first time after the last one, in seconds since 1970."""
         start = lastActuated or self.now()
+        if start > self.now() + _AHEAD:
+            # The clock was wrong then, and went back since: nobody shall wait until it is there again.
+            start = self.now()
         # What the clock on the wall shows has no zone: counted so, a time keeps its hour when the offset
         # changes.
         shown = dt.datetime.fromtimestamp(start, dt.timezone.utc).astimezone().replace(tzinfo=None)

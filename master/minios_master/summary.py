@@ -78,5 +78,7 @@ def _release_line(release: dict[str, Any], place: str) -> str:
         why = release["reasons"][0] if release["reasons"] else "not every required arch was asked for"
         return f"{what} is not a release ({why}); index {digest} at {tags}"
     verb = "is unchanged" if release["outcome"] == "unchanged" else "is released"
+    if release.get("candidate"):
+        verb = "is a candidate, not released"
     kept = f"; kept from the previous index: {', '.join(release['carried'])}" if release["carried"] else ""
     return f"{what} {verb}: index {digest} at {tags}{kept}"

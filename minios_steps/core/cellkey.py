@@ -114,7 +114,7 @@ class CellInputs:
         return cls(**values)
 
     def explain(self, old: CellInputs) -> list[str]:
-        """What is different from `old`, in words: `kconfig: CONFIG_TC y -> n`. Empty when nothing is."""
+        """What is different from `old`, in words: `kconfig: CONFIG_TC y → n`. Empty when nothing is."""
         return list(_differences(old, self))
 
 
@@ -142,7 +142,7 @@ def _differences(old: CellInputs, new: CellInputs) -> Iterator[str]:
         if before == after:
             continue
         if field.name in _PLAIN:
-            yield f"{_PLAIN[field.name]}: {before or 'none'} -> {after or 'none'}"
+            yield f"{_PLAIN[field.name]}: {before or 'none'} → {after or 'none'}"
         else:
             yield from _detail(field.name, before, after, same_version=old.version == new.version)
 
@@ -153,17 +153,17 @@ def _detail(name: str, before: Any, after: Any, *, same_version: bool) -> Iterat
         case "source_sha256":
             # Another release has another digest: nothing to say twice.
             if same_version:
-                yield f"source: another tarball, {before[:12]} -> {after[:12]}"
+                yield f"source: another tarball, {before[:12]} → {after[:12]}"
         case "patches":
-            yield f"patches: {_patches(before)} -> {_patches(after)}"
+            yield f"patches: {_patches(before)} → {_patches(after)}"
         case "kconfig":
             yield from _kconfig(before, after)
         case "toolchain":
             yield from _toolchain(before, after)
         case "skeleton":
-            yield f"skeleton: {before[:12]} -> {after[:12]}"
+            yield f"skeleton: {before[:12]} → {after[:12]}"
         case "command":
-            yield f"command: {' '.join(before)} -> {' '.join(after)}"
+            yield f"command: {' '.join(before)} → {' '.join(after)}"
         case "labels":
             yield from _mappings("label ", dict(before), dict(after), "none")
 
@@ -186,7 +186,7 @@ def _toolchain(before: str, after: str) -> Iterator[str]:
     old, new = _compiler(before), _compiler(after)
     if old and new and old != new:
         same = old.split()[0] == new.split()[0]
-        yield f"compiler: {old} -> {new.split()[1] if same else new}"
+        yield f"compiler: {old} → {new.split()[1] if same else new}"
         told = True
     for fact in _FACTS:
         mark = f"{fact} "
@@ -195,12 +195,12 @@ def _toolchain(before: str, after: str) -> Iterator[str]:
             for text in (before, after)
         )
         if old != new:
-            yield f"{fact}: {old} -> {new}"
+            yield f"{fact}: {old} → {new}"
             told = True
     if not told:
         gone = [line for line in before.splitlines() if line not in after.splitlines()]
         come = [line for line in after.splitlines() if line not in before.splitlines()]
-        yield f"compiler: {_quoted(gone)} -> {_quoted(come)}"
+        yield f"compiler: {_quoted(gone)} → {_quoted(come)}"
 
 
 def _compiler(identity: str) -> str:
@@ -215,4 +215,4 @@ def _quoted(lines: list[str]) -> str:
 def _mappings(prefix: str, before: Mapping[str, str], after: Mapping[str, str], absent: str) -> Iterator[str]:
     for name in sorted(before.keys() | after.keys()):
         if (old := before.get(name, absent)) != (new := after.get(name, absent)):
-            yield f"{prefix}{name} {old} -> {new}"
+            yield f"{prefix}{name} {old} → {new}"

@@ -71,9 +71,9 @@ def missing_inputs(project: Project, inputs: CellInputs) -> list[str]:
     known = _patch_files(project.root)
     found = [f"patch {sha256[:12]} is not in patches/" for sha256 in inputs.patches if sha256 not in known]
     if (skeleton := skeleton_digest(project.skeleton).hex) != inputs.skeleton:
-        found.append(f"skeleton: {inputs.skeleton[:12]} -> {skeleton[:12]}")
+        found.append(f"skeleton: {inputs.skeleton[:12]} → {skeleton[:12]}")
     if inputs.pipeline != PIPELINE_VERSION:
-        found.append(f"pipeline version: {inputs.pipeline} -> {PIPELINE_VERSION}")
+        found.append(f"pipeline version: {inputs.pipeline} → {PIPELINE_VERSION}")
     return found
 
 

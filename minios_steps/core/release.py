@@ -40,7 +40,8 @@ class ReleaseReport:
     run: an index under a `-partial` tag), `blocked` (the policy: nothing was written) or
     `failed` (an error on the way; the first of `reasons` says which). `place` is what the
     index is in; `record` the digest of the release's record, empty when no tag moved;
-    `lacked` what a nightly found missing of the release before, empty for nothing.
+    `lacked` what a nightly found missing of the release before, empty for nothing; `candidate`:
+    the tags are those of a version that nobody has approved yet.
     """
 
     version: str
@@ -54,6 +55,7 @@ class ReleaseReport:
     place: str = ""
     record: str = ""
     lacked: str = ""
+    candidate: bool = False
 
     @classmethod
     def failed(cls, version: str, variant: Variant, reason: str) -> ReleaseReport:
@@ -144,6 +146,7 @@ class Releaser:
     ) -> Published:
         """Decide on what is there now, and publish that."""
         project, target = self.project, self.target
+        candidate = version not in project.released
         tags = tags_of(project, variant, version)
         partial = f"{tags[0]}-partial"
         seen = target.look([*tags, partial])
@@ -173,6 +176,7 @@ class Releaser:
             index=str(index.descriptor.digest),
             place=target.store.name,
             record=str(Digest.of(artifacts[-1].manifest)) if record else "",
+            candidate=candidate,
         )
         published = {image.arch for image in images}
         final = [

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from minios_steps.core.errors import ConfigError
 
-_FORM = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
+# Python itself refuses numbers of thousands of digits, with another error.
+_NUMBER = r"(0|[1-9]\d{0,8})"
+_FORM = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)

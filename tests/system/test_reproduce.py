@@ -111,7 +111,7 @@ def test_bit_identical_from_the_record(first: Minios, second: SecondCheckout) ->
     done = second.run("reproduce", f"{first.out}:latest")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"x86_64 +bit-identical +([0-9a-f]{12}) +\1", done.stdout), done.stdout
-    assert "changed since; built as recorded: kconfig: CONFIG_VI y -> not asked for" in done.stdout
+    assert "changed since; built as recorded: kconfig: CONFIG_VI y → not asked for" in done.stdout
     # It was really somebody else, and left nothing but fetched sources.
     assert [path.name for path in (second.home / "state").iterdir()] == ["cache"]
     source = next((second.home / "state" / "cache" / "sources").rglob("34f9*"))

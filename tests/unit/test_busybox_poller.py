@@ -19,6 +19,7 @@ from upstreambed import IMPATIENT, made_up_key, small_release, upstream
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY, BusyBoxPoller
 from minios_steps.core.config.load import load_project
 from minios_steps.core.digest import Digest
+from minios_steps.core.errors import MiniosError
 from minios_steps.core.upstream.discoveries import Discoveries
 
 PATCH = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-BusyBox 1.40.0, made up\n+patched\n"
@@ -166,6 +167,47 @@ class TestPoller(PollerCase):
         await self.changesource.poll()
         assert self.versions == ["1.39.0"]
 
+    async def test_discoveries_that_were_removed_are_found_again(self) -> None:
+        """As the error about a damaged file says; and nothing is announced a second time."""
+        self.publish("1.39.0")
+        await self.changesource.poll()
+        (self.folder / "discovered.json").unlink()
+        await self.changesource.poll()
+        assert list(Discoveries(self.folder / "discovered.json").read()) == ["1.39.0"]
+        assert self.versions == ["1.39.0"]
+
+    async def test_release_that_cannot_be_taken_holds_up_no_other(self) -> None:
+        large = small_release("1.39.0", files={"README": "x" * 5000})
+        self.server.publish("1.39.0", large, self.key.sign(large))
+        self.publish("1.40.0")
+        few = self.changesource.sources.model_copy(update={"max_unpacked": 4096})
+        self.changesource.sources = few
+        await self.changesource.poll()
+        await self.changesource.poll()
+        assert self.versions == ["1.40.0"]
+
+    async def test_bad_release_is_told_before_it_is_remembered(self) -> None:
+        """A master that dies in between must not have kept it to itself."""
+        self.publish("1.39.0")
+        self.server.files["busybox-1.39.0.tar.bz2.sig"] = self.key.sign(b"else")
+
+        async def die(_memory: object) -> None:
+            raise MiniosError("the master died")
+
+        self.patch(self.changesource, "_remember", die)
+        await self.changesource.poll()
+        assert [event for event, _ in self.bad] == [BAD_RELEASE]
+
+    async def test_nothing_is_announced_before_the_schedulers_listen(self) -> None:
+        self.publish("1.39.0")
+        mine = self.master.masterid
+        await self.master.db.masters.setMasterState(mine, active=False)
+        await self.changesource.poll()
+        assert self.versions == []
+        await self.master.db.masters.setMasterState(mine, active=True)
+        self.reactor.advance(0.5)
+        assert self.versions == ["1.39.0"]
+
     async def test_reconfigured_while_running(self) -> None:
         self.publish("1.39.0")
         assert self.changesource.pollInterval == 6 * 3600
@@ -176,6 +218,32 @@ class TestPoller(PollerCase):
         await self.changesource.poll()
         assert self.added == []
         assert self.changesource.describe() == "BusyBoxPoller watching 1 places"
+
+    async def test_other_interval_does_not_wait_for_a_look_that_runs(self) -> None:
+        running = self.changesource._stopped
+        await self.changesource.reconfigServiceWithSibling(BusyBoxPoller(**self.arguments(accept="stable")))
+        assert self.changesource._stopped is running
+        assert not running.is_set()
+        await self.changesource.reconfigServiceWithSibling(BusyBoxPoller(**self.arguments(interval=60)))
+        assert running.is_set()
+        assert not self.changesource._stopped.is_set()
+
+    async def test_other_mirror_while_running(self) -> None:
+        """It is asked at the next look, and what was announced is not announced by it again."""
+        self.publish("1.39.0")
+        await self.changesource.poll()
+        asked = len(self.server.asked)
+        with upstream() as other:
+            watch = [{"kind": "listing", "url": other.url, "insecure": True}]
+            await self.changesource.reconfigServiceWithSibling(BusyBoxPoller(**self.arguments(watch=watch)))
+            other.files.update(self.server.files)
+            await self.changesource.poll()
+            assert self.versions == ["1.39.0"]
+            tarball = small_release("1.40.0")
+            other.publish("1.40.0", tarball, self.key.sign(tarball))
+            await self.changesource.poll()
+        assert self.versions == ["1.39.0", "1.40.0"]
+        assert len(self.server.asked) == asked
 
     def test_plugin(self) -> None:
         assert changes.BusyBoxPoller is BusyBoxPoller

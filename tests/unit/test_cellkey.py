@@ -46,29 +46,29 @@ def test_the_key_of_these_inputs_never_changes() -> None:
 GOLDEN = "6756dfbdc5e3ea75d936b5301f625423593494d30eef3d6d14a3e5f8dd57a31d"
 
 CHANGES: dict[str, tuple[Any, list[str]]] = {
-    "version": ("1.38.0", ["source: 1.37.0 -> 1.38.0"]),
-    "source_sha256": ("b" * 64, ["source: another tarball, aaaaaaaaaaaa -> bbbbbbbbbbbb"]),
-    "patches": ((), ["patches: 111111111111 -> none"]),
+    "version": ("1.38.0", ["source: 1.37.0 → 1.38.0"]),
+    "source_sha256": ("b" * 64, ["source: another tarball, aaaaaaaaaaaa → bbbbbbbbbbbb"]),
+    "patches": ((), ["patches: 111111111111 → none"]),
     "kconfig": (
         'EXTRA_LDFLAGS="-Wl,-z,x"\nINOTIFYD=y\nTC=n\n',
-        ["kconfig: CONFIG_INOTIFYD not asked for -> y", "kconfig: CONFIG_TC y -> n"],
+        ["kconfig: CONFIG_INOTIFYD not asked for → y", "kconfig: CONFIG_TC y → n"],
     ),
-    "kconfig_base": ("allnoconfig", ["kconfig base: defconfig -> allnoconfig"]),
-    "variant": ("dynamic", ["variant: static -> dynamic"]),
-    "arch": ("sw64", ["arch: x86_64 -> sw64"]),
-    "platform": ("linux/sw64", ["platform: linux/amd64 -> linux/sw64"]),
-    "make_arch": ("sw_64", ["make ARCH: x86_64 -> sw_64"]),
-    "prefix": ("x86_64-linux-gnu-", ["compiler prefix: none -> x86_64-linux-gnu-"]),
+    "kconfig_base": ("allnoconfig", ["kconfig base: defconfig → allnoconfig"]),
+    "variant": ("dynamic", ["variant: static → dynamic"]),
+    "arch": ("sw64", ["arch: x86_64 → sw64"]),
+    "platform": ("linux/sw64", ["platform: linux/amd64 → linux/sw64"]),
+    "make_arch": ("sw_64", ["make ARCH: x86_64 → sw_64"]),
+    "prefix": ("x86_64-linux-gnu-", ["compiler prefix: none → x86_64-linux-gnu-"]),
     "toolchain": (
         IDENTITY.format(gcc="13.1.0", libc="glibc 2.37"),
-        ["compiler: gcc 12.2.0 -> 13.1.0", "libc: glibc 2.36 -> glibc 2.37"],
+        ["compiler: gcc 12.2.0 → 13.1.0", "libc: glibc 2.36 → glibc 2.37"],
     ),
-    "skeleton": ("6" * 64, ["skeleton: 555555555555 -> 666666666666"]),
-    "epoch": (1700000001, ["SOURCE_DATE_EPOCH: 1700000000 -> 1700000001"]),
-    "command": (("/bin/sh", "-l"), ["command: /bin/sh -> /bin/sh -l"]),
-    "labels": ((), ["label org.opencontainers.image.title minios -> none"]),
-    "backend": ("docker", ["backend: oci -> docker"]),
-    "pipeline": (PIPELINE_VERSION + 1, [f"pipeline version: {PIPELINE_VERSION} -> {PIPELINE_VERSION + 1}"]),
+    "skeleton": ("6" * 64, ["skeleton: 555555555555 → 666666666666"]),
+    "epoch": (1700000001, ["SOURCE_DATE_EPOCH: 1700000000 → 1700000001"]),
+    "command": (("/bin/sh", "-l"), ["command: /bin/sh → /bin/sh -l"]),
+    "labels": ((), ["label org.opencontainers.image.title minios → none"]),
+    "backend": ("docker", ["backend: oci → docker"]),
+    "pipeline": (PIPELINE_VERSION + 1, [f"pipeline version: {PIPELINE_VERSION} → {PIPELINE_VERSION + 1}"]),
 }
 
 
@@ -92,21 +92,21 @@ def test_the_same_inputs_have_the_same_key_and_nothing_to_explain() -> None:
 
 def test_another_release_is_one_line_not_two() -> None:
     other = dataclasses.replace(BASE, version="1.38.0", source_sha256="b" * 64)
-    assert other.explain(BASE) == ["source: 1.37.0 -> 1.38.0"]
+    assert other.explain(BASE) == ["source: 1.37.0 → 1.38.0"]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("gcc version 12.2.0\n", "clang version 15.0.6\n", "compiler: gcc 12.2.0 -> clang 15.0.6"),
+        ("gcc version 12.2.0\n", "clang version 15.0.6\n", "compiler: gcc 12.2.0 → clang 15.0.6"),
         (
             "gcc version 12.2.0 (a)\nx\n",
             "gcc version 12.2.0 (b)\nx\n",
-            "compiler: gcc version 12.2.0 (a) -> ",
+            "compiler: gcc version 12.2.0 (a) → ",
         ),
-        ("libc.a 1\n", "libc.a 2\n", "compiler: libc.a 1 -> libc.a 2"),
-        ("a\nb\n", "a\n", "compiler: b -> none"),
-        ("", "cc\n", "compiler: none -> cc"),
+        ("libc.a 1\n", "libc.a 2\n", "compiler: libc.a 1 → libc.a 2"),
+        ("a\nb\n", "a\n", "compiler: b → none"),
+        ("", "cc\n", "compiler: none → cc"),
     ],
 )
 def test_compilers_of_many_kinds(old: str, new: str, expected: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -186,3 +187,12 @@ def test_light_commands_import_no_buildbot(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, "check", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_terminal_that_has_ascii_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    code("probe", "--help")
+    sys.stdout.write("kconfig: CONFIG_TC y → n, é\n")
+    stream.flush()
+    assert stream.buffer.getvalue().endswith(b"\nkconfig: CONFIG_TC y -> n, ?\n")  # type: ignore[attr-defined]

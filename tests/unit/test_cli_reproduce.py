@@ -67,7 +67,7 @@ def test_configuration_that_has_changed_since(bed: ReproduceBed, capsys: pytest.
     bed.change("kconfig/base.config", "CONFIG_TC=y", "# CONFIG_TC is not set")
     assert reproduce("latest", "--arch", "x86_64") == 0
     assert (
-        "x86_64: the configuration has changed since; built as recorded: kconfig: CONFIG_TC y -> n"
+        "x86_64: the configuration has changed since; built as recorded: kconfig: CONFIG_TC y → n"
         in capsys.readouterr().out
     )
     bed.change("sources.yaml", "1.38.0:", "1.38.1:")
@@ -83,7 +83,7 @@ def test_other_compiler_or_none(bed: ReproduceBed, capsys: pytest.CaptureFixture
     }
     found = arches(capsys, 1)
     assert {one["outcome"] for one in found.values()} == {"unknown"}
-    assert found["x86_64"]["reason"] == "not the same here: compiler: gcc 12.2.0 -> 13.1.0"
+    assert found["x86_64"]["reason"] == "not the same here: compiler: gcc 12.2.0 → 13.1.0"
     assert found["aarch64"]["reason"] == "the probe does not answer"
     assert found["sw64"]["reason"] == (
         "no compiler for sw64 on this machine (start a worker on a sw64 machine)"
@@ -92,7 +92,7 @@ def test_other_compiler_or_none(bed: ReproduceBed, capsys: pytest.CaptureFixture
     assert reproduce("latest") == 1
     shown = capsys.readouterr().out
     assert shown.count("cannot be told") == 3
-    assert "x86_64: not the same here: compiler: gcc 12.2.0 -> 13.1.0" in shown
+    assert "x86_64: not the same here: compiler: gcc 12.2.0 → 13.1.0" in shown
 
 
 def test_skeleton_is_another(bed: ReproduceBed, capsys: pytest.CaptureFixture[str]) -> None:

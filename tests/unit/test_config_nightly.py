@@ -42,6 +42,7 @@ def test_good(tmp_path: Path) -> None:
         ("cron: at night", "nightly.cron: 'at night' is no time in the form of crontab(5)"),
         ('cron: "@daily"', "nightly.cron: '@daily' is no time in the form of crontab(5)"),
         ('cron: "0 0 2 * * *"', "nightly.cron: '0 0 2 * * *' is no time in the form of crontab(5)"),
+        ('cron: "0 0 31 2 *"', "nightly.cron: '0 0 31 2 *' never comes"),
         ("growth: 0", "nightly.growth: input should be greater than 0"),
         ("growth: lots", "nightly.growth: input should be a valid number"),
         ("retry: never", "nightly.retry: input should be 'machine' or 'all'"),

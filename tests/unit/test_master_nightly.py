@@ -112,7 +112,8 @@ class TestClock(TestReactorMixin, unittest.TestCase):
         self.started.append("one")
         return defer.succeed(None)
 
-    async def next_time(self, last: dt.datetime) -> dt.datetime:
+    async def next_time(self, last: dt.datetime, now: dt.datetime | None = None) -> dt.datetime:
+        self.patch(self.clock, "now", (now or last).timestamp)
         found: float = await self.clock.getNextBuildTime(last.timestamp())
         return dt.datetime.fromtimestamp(found, dt.timezone.utc).astimezone()
 
@@ -183,6 +184,14 @@ class TestClock(TestReactorMixin, unittest.TestCase):
         self.patch_zone(BERLIN)
         again = dt.datetime(2026, 10, 25, 2, 10, fold=1).astimezone()
         assert await self.follow("30 2 * * *", again, 1) == ["26 02:30 CET"]
+
+    async def test_clock_that_was_years_ahead(self) -> None:
+        now = dt.datetime(2026, 1, 10, 12).astimezone()
+        found = await self.next_time(dt.datetime(2036, 1, 10, 2, 30).astimezone(), now)
+        assert now < found <= now + dt.timedelta(days=1)
+        # One that is a moment early is not the same night again.
+        night = dt.datetime(2026, 1, 10, 2, 30).astimezone()
+        assert await self.next_time(night, night - dt.timedelta(seconds=1)) == night + dt.timedelta(days=1)
 
     async def test_one_that_runs_is_not_doubled(self) -> None:
         await self.request(complete=True)

@@ -45,6 +45,12 @@ def test_good_cell_needs_no_words(name: str) -> None:
     assert lines(cell("x86_64", name)) == [RELEASED]
 
 
+def test_candidate_is_not_called_released() -> None:
+    rc = release(tags=["1.38.0-rc"], candidate=True)
+    told = "1.38.0 static is a candidate, not released: index dddddddddddd at oci:out/minios:1.38.0-rc"
+    assert lines(cell("x86_64"), releases=(rc,)) == [told]
+
+
 @pytest.mark.parametrize("name", ["failed", "timed-out", "refused"])
 def test_bad_cell_says_why(name: str) -> None:
     assert lines(cell("sw64", name, reason=REFUSED))[0] == f"sw64: {REFUSED}"

@@ -24,7 +24,7 @@ def test_unchanged_and_tested_again() -> None:
 def test_what_changed_says_why_and_by_how_much() -> None:
     nights = Nights()
     nights.night(FIRST, good(size=1000))
-    why = "kconfig: CONFIG_TC y -> n"
+    why = "kconfig: CONFIG_TC y → n"
     told = {"x86_64": CellFacts(why=why, toolchain="gcc 12", prefix="x-")}
     report = nights.night(
         SECOND, good(outcome="published", size=960), facts=told, releases=[released("released")]
@@ -150,6 +150,29 @@ def test_missing_workers_and_since_when() -> None:
         ("worker fast-1", FIRST),
     ]
     nights.night(THIRD, good(), good("sw64"))
+    assert nights.memory.missing == {}
+
+
+def test_failure_began_when_it_was_tried() -> None:
+    """Not in the night when its worker went missing; and a night without a worker does not end it."""
+    nights = Nights()
+    gone = CellResult.no_worker(cell(), "attach")
+    nights.night(FIRST, gone)
+    assert line(nights.night(SECOND, bad(), facts=CERTAIN)).since == SECOND
+    assert line(nights.night(THIRD, gone)).since == THIRD
+    assert list(nights.memory.sure) == [bad().key]
+    again = nights.night("2026-01-04T02:30:00+00:00", bad(), facts={"x86_64": CellFacts(known=True)})
+    assert (line(again).state, line(again).since) == ("known-failure", SECOND)
+
+
+def test_missing_since_over_a_night_without_cells() -> None:
+    nights = Nights()
+    missing = CellResult.no_worker(cell("sw64"), "start a worker there")
+    nights.night(FIRST, good(), missing)
+    nights.night(SECOND, releases=[], problem="version '9.9.9' is not pinned")
+    [told] = nights.night(THIRD, good(), missing).missing
+    assert (told.name, told.since) == ("a worker for sw64", FIRST)
+    nights.night("2026-01-04T02:30:00+00:00", good(), good("sw64"))
     assert nights.memory.missing == {}
 
 

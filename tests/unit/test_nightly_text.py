@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from nightlybed import BUILD, FIRST, SECOND, Nights, bad, good, released
+from nightlybed import BUILD, FIRST, OTHER_KEY, SECOND, THIRD, Nights, bad, good, released
 from releasebed import cell
 
 from minios_steps.core.cell_result import CellResult
@@ -31,7 +31,7 @@ def busy() -> NightlyReport:
         bad("sw64", reason="not compiled again"),
         CellResult.no_worker(cell("riscv64"), ""),
         facts={
-            "aarch64": CellFacts(why="kconfig: CONFIG_TC n -> y", checked=True),
+            "aarch64": CellFacts(why="kconfig: CONFIG_TC n → y", checked=True),
             "sw64": CellFacts(known=True),
         },
         releases=[released("released")],
@@ -51,7 +51,7 @@ warnings
   aarch64 1.38.0 static grew by 10.0 %, more than 5 %: 1,000 to 1,100 bytes
 
 changed
-  aarch64 1.38.0 static: kconfig: CONFIG_TC n -> y; the same bytes as a clean build; 1,100 bytes (+10.0 %)
+  aarch64 1.38.0 static: kconfig: CONFIG_TC n → y; the same bytes as a clean build; 1,100 bytes (+10.0 %)
 
 unchanged, tested again
   x86_64 1.38.0 static: the released image aaaaaaaaaaaa: 6 checks passed natively; 1,000 bytes
@@ -106,3 +106,15 @@ def test_disk_refuses(tmp_path: Path) -> None:
     (tmp_path / "nightly").write_text("in the way", "utf-8")
     with pytest.raises(Exception, match=r"^cannot write .*nightly.*: "):
         ReportFiles(tmp_path / "nightly").write(busy())
+
+
+def test_what_was_built_by_day_is_no_news_that_is_hidden() -> None:
+    nights = Nights()
+    nights.night(FIRST, good(size=1000))
+    report = nights.night(SECOND, good(size=1100, key=OTHER_KEY))
+    assert headline(report) == "nightly of 2026-01-02 02:30 UTC: 1 changed, 1 warning"
+    told = "built since the last nightly; the released image aaaaaaaaaaaa: 6 checks passed natively"
+    assert f"\nchanged\n  x86_64 1.38.0 static: {told}; 1,100 bytes (+10.0 %)\n" in report_text(report)
+    assert "tested again" not in report_text(report)
+    again = nights.night(THIRD, good(size=1100, key=OTHER_KEY))
+    assert headline(again) == "nightly of 2026-01-03 02:30 UTC: 1 unchanged and tested again"

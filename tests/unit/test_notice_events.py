@@ -124,9 +124,11 @@ def test_release_is_published_once_for_each_index() -> None:
     assert notice.subject == "BusyBox 1.38.0 static is released as 1.38.0, latest"
     assert somebody.build(releases=[release(), release("unchanged"), release("blocked")]) == []
     assert somebody.build(releases=[release(index="sha256:" + "e" * 64)]) == ["release-published"]
-    # A candidate of one index and its release.
-    other = release(version="1.40.0", tags=["1.40.0-rc"])
-    assert somebody.build(releases=[other, {**other, "tags": ["1.40.0"]}]) == ["release-published"] * 2
+    # A candidate, and the release of the same index.
+    other = release(version="1.40.0", tags=["1.40.0-rc"], candidate=True)
+    assert somebody.build(releases=[other]) == []
+    released = {**other, "tags": ["1.40.0"], "candidate": False}
+    assert somebody.build(releases=[other, released]) == ["release-published"]
 
 
 def test_candidate_waits_once() -> None:

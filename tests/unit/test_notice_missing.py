@@ -86,6 +86,19 @@ class TestMissingWatch(ReporterCase):
         assert await away_since(self.master) == {}
         await self.stop()
 
+    async def test_what_is_told_is_since_when_it_is_really_away(self) -> None:
+        told: list[str] = []
+        self.patch(self.master.mq, "produce", lambda _key, message: told.append(message["since"]))
+        await self.event("connected")
+        await self.event("disconnected")
+        self.reactor.advance(MISSING_SECONDS - 1)
+        await self.stop()
+        self.reactor.advance(3600)
+        await self.start()
+        self.reactor.advance(MISSING_SECONDS)
+        assert told == ["1970-01-01T00:00:00+00:00"]
+        await self.stop()
+
     async def test_worker_that_never_came_is_not_missing(self) -> None:
         self.reactor.advance(MISSING_SECONDS)
         assert self.missing == []

@@ -98,7 +98,7 @@ def test_what_only_a_digest_is_known_of(tmp_path: Path, then: Project) -> None:
     project = load_project(write_config(tmp_path / "now", other))
     found = missing_inputs(project, dataclasses.replace(inputs, pipeline=0))
     assert [line.partition(" ")[0] for line in found] == ["patch", "skeleton:", "pipeline"]
-    assert found[2] == f"pipeline version: 0 -> {PIPELINE_VERSION}"
+    assert found[2] == f"pipeline version: 0 → {PIPELINE_VERSION}"
 
 
 def test_arch_that_is_gone(then: Project) -> None:

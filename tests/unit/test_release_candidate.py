@@ -37,7 +37,7 @@ def test_candidate_then_release_in_one_build(tmp_path: Path) -> None:
     house, file = house_with_candidate(tmp_path)
     house.publish(house.good(*ALL))
     report, final = house.publish(house.good(*ALL, version=NEW), version=NEW)
-    assert (report.outcome, report.tags) == ("released", ("1.40.0-rc",))
+    assert (report.outcome, report.tags, report.candidate) == ("released", ("1.40.0-rc",), True)
     assert house.tags == ["1.38", "1.38.0", "1.40.0-rc", "latest"]
     assert house.index("1.40.0-rc").annotations[keys.SOURCE_SHA256] == "c" * 64
     file.mark_passed("1.40.0")
@@ -45,6 +45,7 @@ def test_candidate_then_release_in_one_build(tmp_path: Path) -> None:
     # The cells are as the first step has left them.
     after, _ = house.publish(list(final.values()), version=NEW)
     assert (after.outcome, after.tags) == ("released", ("1.40.0", "1.40", "latest"))
+    assert not after.candidate
     assert after.index == report.index
     assert house.platforms("latest") == ["linux/amd64", "linux/arm64", "linux/sw64"]
     # The older one is built again, and keeps to its own tags.

@@ -42,7 +42,7 @@ def test_compiler_and_folder_of_the_compiler(tmp_path: Path) -> None:
     assert changes(project, inputs, TOOLCHAIN) == ()
     elsewhere = Toolchain(**{**vars(TOOLCHAIN), "libc": "musl 1.2.5", "prefix": "/opt/x86_64-"})
     assert obstacles(project, inputs, elsewhere) == [
-        "compiler prefix: none -> x86_64-",
-        "libc: glibc 2.36 -> musl 1.2.5",
+        "compiler prefix: none → x86_64-",
+        "libc: glibc 2.36 → musl 1.2.5",
     ]
     assert str(NEWEST) == inputs.version

@@ -108,11 +108,36 @@ def test_diff_is_printed_and_nothing_written(tmp_path: Path, capsys: pytest.Capt
     assert ctx.sources.read_text("utf-8") == before
     assert said.out.startswith("--- a/config/sources.yaml\n+++ b/config/sources.yaml\n@@ ")
     assert "+  1.40.0:\n" in said.out
-    assert said.err == "1.40.0: left out: two is stale\n"
+    assert said.err == (
+        "1.40.0 was not good on every arch yet; a pinned release gets its tags without being asked for\n"
+        "1.40.0: left out: two is stale\n"
+    )
     # Other people's tools take it.
     done = subprocess.run(["git", "apply", "-"], input=said.out, cwd=tmp_path, text=True, check=False)
     assert done.returncode == 0
     assert load_project(ctx.project.root).sources.releases["1.40.0"].epoch == 7
+
+
+def test_diff_of_a_file_without_a_last_line_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ctx: Any = Context(tmp_path)
+    first, middle, last = ctx.sources.read_text("utf-8").partition("mirrors:")
+    ctx.sources.write_text(f"{middle}{last}{first}".rstrip("\n"), "utf-8")
+    update(ctx)
+    out = capsys.readouterr().out
+    assert "\n\\ No newline at end of file\n" in out
+    done = subprocess.run(["git", "apply", "-"], input=out, cwd=tmp_path, text=True, check=False)
+    assert done.returncode == 0
+    assert load_project(ctx.project.root).sources.releases["1.40.0"].epoch == 7
+
+
+def test_pinned_before_it_was_approved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ctx: Any = Context(tmp_path)
+    ctx.project.discoveries.mark_passed("1.40.0")
+    update(ctx)
+    assert capsys.readouterr().err.startswith("1.40.0 waits for approval; a pinned release gets its tags")
+    ctx.project.discoveries.approve("1.40.0", "somebody")
+    update(ctx)
+    assert capsys.readouterr().err == "1.40.0: left out: two is stale\n"
 
 
 def test_written_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +148,8 @@ def test_written_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert release == ctx.project.discovered["1.40.0"].release
     # There is nothing left to pin.
     update(ctx)
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "nothing was found that is not pinned\n")
     with pytest.raises(ConfigError, match=r"1\.40\.0 is not a discovered release .*there are: none"):
         update(ctx, "1.40.0")
 

@@ -149,6 +149,14 @@ class Failing(StepCase):
             certain=True,
         )
 
+    def test_full_disk_beside_a_linkers_error(self) -> Any:
+        why = "ld: libbb/lib.a(pw.o): undefined reference to `crypt'"
+        return self.fails(f"{why}\n/build/cc.s: No space left on device\n", why)
+
+    def test_compiler_that_crashes_in_one_of_several_jobs(self) -> Any:
+        why = "b.c:1:1: error: real"
+        return self.fails(f"{why}\na.c:9:1: internal compiler error: Segmentation fault\n", why)
+
     def test_name_of_a_file_is_no_signal(self) -> Any:
         told = "procps/killall.c:3: error: unknown type name"
         return self.fails(f"{told}\n", told, certain=True)

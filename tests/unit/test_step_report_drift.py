@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from buildbot.process.results import SKIPPED, SUCCESS, WARNINGS
@@ -22,6 +23,15 @@ class TestReportDrift(StepCase):
         await self.run_step()
         log = self.log_text("drift")
         assert "renamed: CONFIG_TC -> CONFIG_TRAFFIC_CONTROL\n" in log
+
+    async def test_release_of_an_older_line_is_compared_with_what_was_before_it(self) -> None:
+        self.drift("1.37.1")
+        assert self.project.discoveries is not None
+        found = self.project.discovered["1.40.0"]
+        self.project.discoveries.add(dataclasses.replace(found, version="1.37.1"))
+        self.expect_outcome(WARNINGS)
+        await self.run_step()
+        assert "BusyBox 1.35.0 cannot be fetched" in self.log_text("drift")
 
     async def test_everything_applies(self) -> None:
         self.drift("1.40.0")

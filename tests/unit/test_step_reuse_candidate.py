@@ -65,7 +65,7 @@ class Reusing(StepCase):
         newer = "gcc version 13.1.0\n"
         self.reuse(identity=newer)
         put_candidate(self.store, self.project, cell())
-        return self.to_build("compiler: gcc 12.2.0 -> 13.1.0", newer)
+        return self.to_build("compiler: gcc 12.2.0 → 13.1.0", newer)
 
     def test_only_other_cells(self) -> Any:
         self.reuse(version=Property("version"), variant=Property("variant"))
@@ -104,7 +104,7 @@ class Reusing(StepCase):
         put_candidate(self.store, self.project, cell())
         self.expect_property("backend", "docker", "reuse")
         inputs = cell_inputs(self.project, cell(), identity=IDENTITY, prefix="", backend="docker")
-        self.expect_outcome(SUCCESS, f"to build, key {inputs.key.short}: backend: oci -> docker")
+        self.expect_outcome(SUCCESS, f"to build, key {inputs.key.short}: backend: oci → docker")
         self.expect_property("cell_key", str(inputs.key), "reuse")
         return self.run_step()
 

@@ -13,8 +13,9 @@ from upstreambed import small_release
 from minios_steps.core.cancel import never
 from minios_steps.core.errors import SourceError
 from minios_steps.core.sources.cache import SourceCache
-from minios_steps.core.upstream.drift import Drift, StaleLine, drift_between
+from minios_steps.core.upstream.drift import Drift, StaleLine, drift_between, last_before
 from minios_steps.core.upstream.symbols import Symbol, parse_symbols, read_symbols
+from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,17 @@ def between(folder: Path, old: str, new: str) -> Drift:
     versions = (project.version(old), project.version(new))
     cache = SourceCache(folder / "cache")
     return drift_between(project, *versions, cache=cache, report=print, cancelled=never)
+
+
+def test_compared_with_the_last_release_before(tmp_path: Path) -> None:
+    project = drifting_project(tmp_path)
+    assert project.discoveries is not None
+    last = {text: str(last_before(project, Version.parse(text))) for text in ("1.35.1", "1.40.0", "1.40.1")}
+    assert last == {"1.35.1": "1.35.0", "1.40.0": "1.38.0", "1.40.1": "1.38.0"}
+    project.discoveries.mark_passed("1.40.0")
+    project.discoveries.approve("1.40.0", "somebody")
+    assert str(last_before(project, Version.parse("1.40.1"))) == "1.40.0"
+    assert str(last_before(project, Version.parse("1.2.3"))) == "1.38.0"
 
 
 def test_symbols() -> None:

@@ -67,6 +67,7 @@ def test_pages(text: str) -> None:
         "mailto:busybox@example.org",
         "xbusybox-1.38.0.tar.bz2",
         "busybox-1.38.\u0660.tar.bz2",
+        f"busybox-1.38.{'9' * 5000}.tar.bz2",
         "",
     ],
 )
@@ -77,6 +78,20 @@ def test_garbage(link: str) -> None:
 @pytest.mark.parametrize("text", ["", "\0\xff", "<a", "<a href>", "<!-- <a href=", "busybox-1.38.0.tar.bz2"])
 def test_no_page_at_all(text: str) -> None:
     assert listed(text) == {}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<![foo[x]]>", "<!-- " * 100_000, "<a " * 100_000, '<a href="' * 100_000, "<a href " * 100_000],
+    ids=["no such section", "comments", "links", "quotes", "names"],
+)
+def test_hostile_page_hides_nothing(hostile: str) -> None:
+    assert list(listed(f'{hostile}\n<a href="busybox-1.38.0.tar.bz2">x</a>')) == ["1.38.0"]
+
+
+def test_other_attributes_are_no_links() -> None:
+    text = '<a data-href="busybox-1.9.0.tar.bz2" href="busybox-1.10.0.tar.bz2&#46;sig">x</a><abbr href="a">'
+    assert listed(text) == {"1.10.0": Listed(signature=True)}
 
 
 def test_folder_of_the_page_counts() -> None:
@@ -96,22 +111,22 @@ def test_first_of_a_line_is_unstable(version: str, *, stable: bool) -> None:
 @pytest.mark.parametrize(
     ("there", "pinned", "expected"),
     [
-        (["1.35.0", "1.37.0"], ["1.35.0"], ["1.37.0"]),
-        (["1.9.0", "1.10.0"], ["1.9.0"], ["1.10.0"]),
-        # Of a line the newest, and no line that is older than what is pinned.
-        (["1.36.0", "1.36.1", "1.38.0", "1.34.1"], ["1.35.0"], ["1.36.1", "1.38.0"]),
+        (["1.35.0", "1.37.0"], ["1.35.0"], [["1.37.0"]]),
+        (["1.9.0", "1.10.0"], ["1.9.0"], [["1.10.0"]]),
+        # Of a line the newest first, and no line that is older than what is pinned.
+        (["1.36.0", "1.36.1", "1.38.0", "1.34.1"], ["1.35.0"], [["1.36.1", "1.36.0"], ["1.38.0"]]),
         # A line that is pinned gets its next release, though another line is newer.
-        (["1.37.0", "1.37.1", "1.38.0"], ["1.37.0", "1.38.0"], ["1.37.1"]),
+        (["1.37.0", "1.37.1", "1.38.0"], ["1.37.0", "1.38.0"], [["1.37.1"]]),
         (["1.36.1"], ["1.35.0", "1.37.0"], []),
         (["1.38.0"], ["1.38.0"], []),
         ([], ["1.38.0"], []),
-        (["2.0.0"], ["1.38.0"], ["2.0.0"]),
+        (["2.0.0"], ["1.38.0"], [["2.0.0"]]),
     ],
 )
-def test_news(there: list[str], pinned: list[str], expected: list[str]) -> None:
-    assert news(versions(*there), versions(*pinned)) == versions(*expected)
+def test_news(there: list[str], pinned: list[str], expected: list[list[str]]) -> None:
+    assert news(versions(*there), versions(*pinned)) == tuple(versions(*line) for line in expected)
 
 
 def test_only_stable_news() -> None:
     there = versions("1.38.0", "1.39.0", "1.39.1", "1.40.0")
-    assert news(there, versions("1.37.0"), stable_only=True) == versions("1.39.1")
+    assert news(there, versions("1.37.0"), stable_only=True) == (versions("1.39.1"),)

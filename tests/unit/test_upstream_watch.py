@@ -2,67 +2,25 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from upstreambed import IMPATIENT, MadeUpKey, Upstream, made_up_key, small_release, upstream
+from upstreambed import MadeUpKey, Upstream, made_up_key, upstream
+from watchbed import HOUR, Watcher, publish
 
-from minios_steps.core.config.upstream import Upstream as Config
-from minios_steps.core.sources.cache import SourceCache
 from minios_steps.core.upstream.gittags import list_tags, parse_tags
 from minios_steps.core.upstream.memory import LONGEST, Backoff, Memory
-from minios_steps.core.upstream.release_files import Client
-from minios_steps.core.upstream.watch import Look, UpstreamWatch
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HOUR = 3600.0
-NOW = 1_800_000_000.0
-PINNED = (Version.parse("1.35.0"),)
-
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeUpKey]:
     with made_up_key(tmp_path_factory.mktemp("keys") / "one") as made:
         yield made
-
-
-class Watcher:
-    """Looks again and again, remembering as a master does."""
-
-    def __init__(self, folder: Path, key: MadeUpKey, *servers: Upstream, **config: Any) -> None:
-        watch = [{"kind": "listing", "url": server.url, "insecure": True} for server in servers]
-        self.config = Config.model_validate({"watch": watch, "interval": 3600, **config})
-        self.lines: list[str] = []
-        self.client = Client(
-            *(SourceCache(folder / "cache"), [key.pinned(folder)], 1 << 20, IMPATIENT, self.lines.append),
-            cancelled=lambda: False,
-        )
-        self.memory = Memory()
-        self.now = NOW
-
-    def look(self, after: float = HOUR) -> Look:
-        self.now += after
-        found = UpstreamWatch(self.config, PINNED, self.client).look(self.memory, self.now)
-        self.memory = found.memory
-        for release in found.good:
-            self.memory = self.memory.announce(str(release.version), release.sha256)
-        # What is kept in a database is what comes back from it.
-        assert Memory.from_json(self.memory.as_json()) == self.memory
-        return found
-
-    def good(self, after: float = HOUR) -> list[str]:
-        found = self.look(after)
-        assert found.bad == ()
-        return [str(release.version) for release in found.good]
-
-
-def publish(server: Upstream, key: MadeUpKey, version: str) -> None:
-    tarball = small_release(version)
-    server.publish(version, tarball, key.sign(tarball))
 
 
 @pytest.fixture
@@ -232,7 +190,7 @@ def test_repository_that_is_not_there(tmp_path: Path, key: MadeUpKey) -> None:
     place = {"kind": "git", "repository": str(tmp_path / "none"), "downloads": "https://example.org/x/"}
     watcher = Watcher(tmp_path, key, watch=[place])
     assert watcher.good() == []
-    assert watcher.lines[0].startswith("example.org/x/ by tags: git ls-remote: ")
+    assert watcher.lines[0].startswith(f"example.org/x/ by tags of {tmp_path}/none: git ls-remote: ")
 
 
 def test_tags(repository: Path, tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_delivered(hook: Hook) -> None:
     assert hook.told == [{"event": "recovery", "id": "7"}]
 
 
+def test_body_of_the_answer_is_not_waited_for(hook: Hook) -> None:
+    hook.body_bytes = 1 << 40
+    # 204 has no body.
+    hook.statuses = [200]
+    assert post(hook.url) == []
+    assert len(hook.deliveries) == 1
+
+
 def test_tried_again_under_the_same_name(hook: Hook) -> None:
     hook.statuses = [500, 429]
     assert len(post(hook.url)) == 2

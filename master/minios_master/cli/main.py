@@ -12,7 +12,7 @@ from minios_master.signals import ending_as_exit
 from minios_steps.core.errors import MiniosError
 
 from .folders import ConfigOption, StateOption, with_folders
-from .output import INTERRUPTED, WRONG, show_error
+from .output import INTERRUPTED, WRONG, show_error, write_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +107,7 @@ def run(arguments: list[str] | None = None) -> None:
         arguments: without the program's name; `sys.argv` when left out.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    write_plainly()
     try:
         with ending_as_exit():
             build_app(_named(arguments))(args=arguments, prog_name="minios")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import typer
 
 from minios_master.live import LiveDisplay
-from minios_master.matrix_run import MatrixRun, who_asks
+from minios_master.matrix_run import MatrixRun
 from minios_master.projects import open_project
 from minios_master.settings import Settings
+from minios_master.user import who_asks
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.nightly.report import NightlyReport
 

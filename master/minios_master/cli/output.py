@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import sys
@@ -62,6 +64,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
 def print_json(data: Any) -> None:
     """Print data as JSON, the only thing that goes to standard output then."""
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_plainly() -> None:
+    """Let texts be written to a terminal or file that has ASCII only: an arrow becomes `->`."""
+    codecs.register_error("minios", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="minios")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    told = "".join("->" if char == "→" else "?" for char in error.object[error.start : error.end])
+    return told, error.end
 
 
 def show_error(error: MiniosError) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from minios_master.settings import Settings
+from minios_master.user import who_asks
 from minios_steps.core.upstream.discoveries import Discoveries
 
 from .matrix import matrix
@@ -26,5 +26,5 @@ def approve(
     """
     context: CliContext = ctx.obj
     settings = Settings(context.config, context.state)
-    Discoveries(settings.discoveries).approve(version, getpass.getuser())
+    Discoveries(settings.discoveries).approve(version, who_asks())
     matrix(ctx, version=[version], as_json=as_json)

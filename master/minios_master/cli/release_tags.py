@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import platform
 import secrets
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minios_master.user import who_asks
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.records import Trigger
@@ -64,7 +64,7 @@ def rollback(
 def _mover(ctx: typer.Context, place: Place, reason: str) -> TagMover:
     return TagMover(
         place.store,
-        Trigger(owner=_user(), reason=reason),
+        Trigger(owner=who_asks(), reason=reason),
         immutable=immutable_tags(ctx.obj, place),
         versions={"minios": version("minios-buildbot")},
         alone=lambda: _claim(place),
@@ -77,15 +77,6 @@ def _claim(place: Place) -> AbstractContextManager[object]:
         return nullcontext()
     holder = Holder(secrets.token_hex(16), f"minios on {platform.node()}")
     return claimed(place.store, holder, DEFAULT_TIMES)
-
-
-def _user() -> str:
-    """Who runs this, by the system's name."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # A container's user may have no name.
-        return ""
 
 
 def _tell(place: Place, moves: Sequence[Move], *, as_json: bool) -> None:

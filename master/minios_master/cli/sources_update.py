@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from minios_steps.core.upstream.discoveries import Discovered
 
+_NO_END = "\\ No newline at end of file"
+"""What diff(1) writes below the last line of a file that has no end; patches do not apply without it."""
+
 
 def update(
     ctx: typer.Context,
@@ -45,8 +48,15 @@ def update(
     diff = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
     )
-    sys.stdout.writelines(diff)
+    for line in diff:
+        sys.stdout.write(line if line.endswith("\n") else f"{line}\n{_NO_END}\n")
+    if not chosen:
+        err_console().print("nothing was found that is not pinned", soft_wrap=True)
     for release in chosen:
+        if not release.approved:
+            state = "waits for approval" if release.passed else "was not good on every arch yet"
+            told = f"{release.version} {state}; a pinned release gets its tags without being asked for"
+            err_console().print(told, soft_wrap=True)
         for line in release.refused:
             err_console().print(f"{release.version}: left out: {line}", soft_wrap=True)
     if write:

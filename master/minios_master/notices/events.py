@@ -209,7 +209,8 @@ def _published(told: Told, build: str, properties: Mapping[str, Any]) -> Judged:
     for report in reports:
         name = f"{report['version']} {report['variant']}"
         index = f"{report['index']} {' '.join(report['tags'])}"
-        if report["outcome"] == "released" and published.get(name) != index:
+        # A candidate is no release: when it has passed, that is told.
+        if report["outcome"] == "released" and not report.get("candidate") and published.get(name) != index:
             published[name] = index
             tags = ", ".join(report["tags"])
             lines = (f"tags: {tags}", f"index: {report['index']}", build)

@@ -6,30 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot import interfaces, util
 from buildbot.process.results import CANCELLED, RETRY
-from twisted.internet import defer
 from zope.interface import implementer
 
 from minios_master.notices import events
 from minios_master.notices.missing import MISSING
 from minios_master.notices.night import nightly_ended
+from minios_master.notices.outbox import Outbox
 from minios_master.remote.losses import PAUSED
 from minios_steps.busybox_poller import BAD_RELEASE, CATEGORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CLASS = "minios.Notices"
-_STATE = "told"
-
 
 @implementer(interfaces.IReportGenerator)
 class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
     """Makes reports of `events.Notice`, which stand under `notices` in the report.
 
-    What was told is kept in the master's database, for each channel of its own.
-
     Args:
-        channel: the name under which it is kept, such as `mail`.
+        channel: the name of its `Outbox`, where what was told is kept, such as `mail`.
         builder: the parent builder.
         roles: the role of each arch that has one.
         nightly: the builder of the nightly, of which people get the report and nothing else.
@@ -50,8 +45,7 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
         self.builder = builder
         self.nightly = nightly
         self.roles = dict(roles)
-        # Two events at once must not both find that nothing was told.
-        self._lock = defer.DeferredLock()
+        self.outbox = Outbox(channel)
 
     def check(self) -> None:
         """Nothing can be wrong: the configuration was checked when it was read."""
@@ -62,16 +56,8 @@ class NoticeGenerator(util.ComparableMixin):  # type: ignore[misc]
 
     async def generate(self, master: Any, reporter: Any, key: Any, message: Any) -> Any:  # noqa: ARG002
         """A report of what people have to be told about an event; None when there is nothing."""
-        await self._lock.acquire()
-        try:
-            number = await master.db.state.getObjectId(f"notices-{self.channel}", _CLASS)
-            told = events.Told.from_json(await master.db.state.getState(number, _STATE, None))
-            now, notices = await self._judge(master, told, tuple(key), message)
-            if now != told:
-                await master.db.state.setState(number, _STATE, now.as_json())
-        finally:
-            self._lock.release()
-        return _report(notices) if notices else None
+        notices = await self.outbox.add(master, lambda told: self._judge(master, told, tuple(key), message))
+        return report_of(notices) if notices else None
 
     async def _judge(self, master: Any, told: events.Told, key: Any, message: Any) -> events.Judged:
         if key == BAD_RELEASE:
@@ -105,7 +91,7 @@ def _worker(told: events.Told, key: Any, message: Any, when: str) -> events.Judg
     return events.worker_connected(told, message["name"], when)
 
 
-def _report(notices: list[events.Notice]) -> dict[str, Any]:
+def report_of(notices: list[events.Notice]) -> dict[str, Any]:
     """What Buildbot's reporters take: one message for all that one event brings."""
     more = f" (and {len(notices) - 1} more)" if len(notices) > 1 else ""
     return {

@@ -93,9 +93,9 @@ class MissingWatch(BuildbotService):  # type: ignore[misc]
     async def _leave(self, name: str) -> None:
         self._stop_waiting(name)
         now = dt.datetime.fromtimestamp(self.master.reactor.seconds(), dt.timezone.utc)
-        since = now.isoformat(timespec="seconds")
-        self._waiting[name] = self.master.reactor.callLater(self._seconds, partial(self._late, name, since))
         # One that was away when an earlier master stopped still is.
+        since = self._away.get(name) or now.isoformat(timespec="seconds")
+        self._waiting[name] = self.master.reactor.callLater(self._seconds, partial(self._late, name, since))
         if name not in self._away:
             self._away[name] = since
             await self.master.db.state.setState(self._number, _AWAY, self._away)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildbot.plugins import reporters, util
+from buildbot.plugins import util
 
 from .generator import NoticeGenerator
 from .missing import MissingWatch
@@ -42,7 +42,9 @@ def notice_reporters(project: Project, builder: str, nightly: str = "") -> list[
 
 
 def _mail(mail: Mail, generator: NoticeGenerator) -> Any:
-    return reporters.MailNotifier(
+    from .mail import NoticeMail  # noqa: PLC0415  # Twisted's mail and TLS are loaded for those who want mail
+
+    return NoticeMail(
         name="notices-mail",
         fromaddr=mail.sender,
         extraRecipients=list(mail.to),

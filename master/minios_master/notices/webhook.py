@@ -6,20 +6,21 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from buildbot.reporters.base import ReporterBase
 from twisted.internet import threads
 from twisted.python import log
 
-from minios_steps.core.errors import MiniosError
-from minios_steps.core.web.webhook import PATIENCE, deliver
+from minios_steps.core.web.webhook import PATIENCE, RefusedError, deliver
+
+from .delivery import KeptReporter, UnwantedError
 
 if TYPE_CHECKING:
+    from minios_steps.core.errors import MiniosError
     from minios_steps.core.web.patience import Patience
 
     from .events import Notice
 
 
-class SignedWebhook(ReporterBase):  # type: ignore[misc]
+class SignedWebhook(KeptReporter):
     """Posts each notice to a URL.
 
     Args:
@@ -29,10 +30,15 @@ class SignedWebhook(ReporterBase):  # type: ignore[misc]
         patience: how long and how often it is tried.
         generators: what makes the notices.
 
-    The body is JSON: `event`, `id`, `subject`, `text` and `data`. What is not taken is logged.
+    The body is JSON: `event`, `id`, `subject`, `text` and `data`. What the server refuses is logged and
+    given up; what it does not take, since it is away or broken, is kept.
     """
 
     secrets = ("secret",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stopped = threading.Event()
 
     def checkConfig(
         self,
@@ -41,10 +47,10 @@ class SignedWebhook(ReporterBase):  # type: ignore[misc]
         secret: Any,  # noqa: ARG002
         insecure: bool = False,  # noqa: ARG002
         patience: Patience = PATIENCE,  # noqa: ARG002
-        generators: Any = None,
+        generators: list[Any],
     ) -> None:
         """Check what can be checked before anything runs."""
-        super().checkConfig(generators=generators or [])
+        super().checkConfig(generators=generators)
 
     async def reconfigService(
         self,
@@ -53,29 +59,34 @@ class SignedWebhook(ReporterBase):  # type: ignore[misc]
         secret: Any,
         insecure: bool = False,
         patience: Patience = PATIENCE,
-        generators: Any = None,
+        generators: list[Any],
     ) -> None:
         """Take a configuration; the secret is a text by now."""
         self.url = url
         self.secret = secret
         self.insecure = insecure
         self.patience = patience
-        self._stopped = threading.Event()
-        await super().reconfigService(generators=generators or [])
+        await super().reconfigService(generators=generators)
 
     async def stopService(self) -> None:
-        """Stop: what waits for a server that does not answer is given up."""
+        """Stop; the thread that waits for a server that does not answer ends soon."""
         self._stopped.set()
         await super().stopService()
 
-    async def sendMessage(self, reports: list[dict[str, Any]]) -> None:
-        """Post every notice of the reports, one after the other."""
+    async def deliver(self, notices: list[Notice]) -> None:
+        """Post each notice, one after the other.
+
+        Raises:
+            UnwantedError: the server refuses one.
+            WebError: it does not take one.
+            CancelledError: the master stops.
+        """
         reactor = self.master.reactor
-        for notice in (notice for report in reports for notice in report["notices"]):
+        for notice in notices:
             try:
                 await threads.deferToThreadPool(reactor, reactor.getThreadPool(), self._post, notice)
-            except MiniosError as error:
-                log.msg(f"webhook: {notice.event} {notice.identity} is not delivered: {error}")
+            except RefusedError as error:
+                raise UnwantedError(error.what) from error
 
     def _post(self, notice: Notice) -> None:
         data = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, Field
 
 from minios_steps.core.config.base import Model, Variant, VersionText
@@ -18,6 +18,10 @@ def _cron(value: str) -> str:
             f"{value!r} is no time in the form of crontab(5): minute, hour, day of the month, month, day of"
             " the week, such as '30 2 * * *'"
         )
+    try:
+        croniter(value).get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"{value!r} never comes") from None
     return value
 
 

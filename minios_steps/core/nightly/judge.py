@@ -125,6 +125,10 @@ def _line(memory: Memory, night: Night, cell: CellResult, role: str) -> CellLine
     known = memory.known.get(_name(cell))
     before = memory.failing.get(_name(cell))
     bad = state in BAD or state == "no-worker"
+    since = before.since if before else night.started
+    if state == "no-worker":
+        # Nobody tried it: that it failed before is another story, which goes on when somebody does.
+        since = memory.missing.get(_lacking(cell.arch), night.started)
     first = before.reason if before else cell.reason
     texts: dict[State, str] = {
         "known-failure": f"{first}; nothing changed, so it was not compiled again",
@@ -139,12 +143,13 @@ def _line(memory: Memory, night: Night, cell: CellResult, role: str) -> CellLine
         role=role,
         state=state,
         text=texts.get(state) or cell.reason,
-        since=(before.since if before else night.started) if bad else "",
+        since=since if bad else "",
         digest=cell.digest,
         size=cell.size,
         before=known.size if known else 0,
         build=facts.build,
         checked=facts.checked,
+        fresh=cell.outcome == "reused" and known is not None and known.key != cell.key,
     )
 
 
@@ -161,7 +166,7 @@ def _state(cell: CellResult, facts: CellFacts) -> State:
 
 def _missing(memory: Memory, night: Night) -> tuple[MissingLine, ...]:
     arches = dict.fromkeys(cell.arch for cell in night.cells if cell.outcome == "no-worker")
-    lines = [MissingLine(f"a worker for {arch}", "", False, night.attach.get(arch, "")) for arch in arches]
+    lines = [MissingLine(_lacking(arch), "", False, night.attach.get(arch, "")) for arch in arches]
     lines += [MissingLine(f"worker {name}", since, True) for name, since in sorted(night.absent.items())]
     return tuple(
         line if line.since else dataclasses.replace(line, since=memory.missing.get(line.name, night.started))
@@ -236,13 +241,24 @@ def _remember(memory: Memory, night: Night, report: NightlyReport) -> Memory:
         if cell.outcome in GOOD:
             failing.pop(name, None)
             known[name] = Known(cell.key, cell.size, facts.toolchain, facts.prefix)
-        elif line.state == "known-failure" and name in failing:
+        elif line.state == "no-worker" or (line.state == "known-failure" and name in failing):
             continue
         else:
             sure = cell.outcome == "failed" and facts.certain
             failing[name] = Failure(line.since, cell.reason, cell.key, sure)
+    # Nothing was heard of an arch that had no cell in this night: whatever was so is still so.
+    heard = {_lacking(cell.arch) for cell in night.cells}
+    still = {
+        name: since
+        for name, since in memory.missing.items()
+        if name.startswith(_lacking("")) and name not in heard
+    }
     missing = {line.name: line.since for line in report.missing}
-    return Memory(failing, missing, known, checked)
+    return Memory(failing, {**still, **missing}, known, checked)
+
+
+def _lacking(arch: str) -> str:
+    return f"a worker for {arch}"
 
 
 def _name(cell: CellResult) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that is not good.
+    """A cell that failed.
 
     Args:
         since: the start of the first nightly that found it so, ISO 8601 in UTC.
@@ -49,7 +49,7 @@ class Memory:
     """The nightly's memory; `as_json` and `from_json` keep it.
 
     Args:
-        failing: the cells that are not good, by name.
+        failing: the cells that failed when they were tried last, by name.
         missing: since when a worker, or an arch without one, is missing.
         known: each cell as it was when it was good last.
         checked: when kept objects of a cell were last compared with a clean build.

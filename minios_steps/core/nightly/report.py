@@ -42,6 +42,7 @@ class CellLine:
         before: its size when it was good last; 0 when that is not known.
         build: the URL of its build, which may be gone by now.
         checked: whether kept objects gave the bytes of a clean build; None when nobody looked.
+        fresh: it was reused, but from a run by day: the nightly before had other inputs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
@@ -58,6 +59,12 @@ class CellLine:
     before: int = 0
     build: str = ""
     checked: bool | None = None
+    fresh: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is another image than in the nightly before, or may be."""
+        return self.state == "changed" or self.fresh
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ def headline(report: NightlyReport) -> str:
     gone = sum(1 for line in report.missing if line.worker)
     counts = (
         (sum(1 for cell in report.cells if _is_bad(cell)), "failed"),
-        (_count(report, "changed"), "changed"),
+        (sum(1 for cell in report.cells if cell.changed), "changed"),
         (_count(report, "tested"), "unchanged and tested again"),
         (_count(report, "reused"), "unchanged and not tested"),
         (
@@ -38,10 +38,10 @@ def report_lines(report: NightlyReport) -> Iterator[str]:
     yield headline(report)
     yield from _section("failed", (_bad(cell) for cell in report.cells if _is_bad(cell)))
     yield from _section("warnings", report.warnings)
-    yield from _section("changed", (_good(cell) for cell in report.cells if cell.state == "changed"))
+    yield from _section("changed", (_good(cell) for cell in report.cells if cell.changed))
     yield from _section(
         "unchanged, tested again",
-        (_good(cell) for cell in report.cells if cell.state == "tested"),
+        (_good(cell) for cell in report.cells if cell.state == "tested" and not cell.changed),
     )
     yield from _section("releases", map(_release, report.releases))
     yield from _section(
@@ -83,8 +83,9 @@ def _good(cell: CellLine) -> str:
     if cell.before and cell.before != cell.size:
         size += f" ({cell.growth:+.1f} %)"
     candidate = " (candidate)" if cell.role == "candidate" else ""
+    fresh = "built since the last nightly; " if cell.fresh else ""
     checked = "; the same bytes as a clean build" if cell.checked else ""
-    return f"{cell.name}{candidate}: {cell.text}{checked}; {size}"
+    return f"{cell.name}{candidate}: {fresh}{cell.text}{checked}; {size}"
 
 
 def _release(line: ReleaseLine) -> str:
@@ -95,7 +96,7 @@ def _release(line: ReleaseLine) -> str:
 
 
 def _count(report: NightlyReport, state: str) -> int:
-    return sum(1 for cell in report.cells if cell.state == state)
+    return sum(1 for cell in report.cells if cell.state == state and not cell.changed)
 
 
 def _time(text: str) -> str:

@@ -111,6 +111,16 @@ def compare(
     )
 
 
+def last_before(project: Project, version: Version) -> Version:
+    """The newest release, pinned or approved, that is older; the newest pinned one where none is.
+
+    Raises:
+        ConfigError: the discovered releases cannot be read.
+    """
+    older = [release for release in project.released if release < version]
+    return max(older, default=project.sources.newest)
+
+
 def drift_between(
     project: Project,
     old: Version,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _SECONDS = 60
 _TAG = re.compile(r"[0-9a-f]{40,64}\trefs/tags/(?:busybox[-_])?v?([0-9]+(?:[._][0-9]+){2})", re.ASCII)
 
+# git's own words quote the URL, which may have a password or a token in it.
+_SECRET = re.compile(r"(?<=://)[^/\s@]*@|\?[^\s']*")
+
 # Nobody is there to type a password, and people's settings must not say where else to ask.
 _ENVIRONMENT: Mapping[str, str | None] = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -70,7 +73,6 @@ def list_tags(
     )
     if done.code:
         lines = [line for line in done.errors.splitlines() if line.strip()]
-        # git's own words may quote a URL with a password in it.
-        told = re.sub(r"://[^/\s@]*@", "://", lines[-1]) if lines else f"exit status {done.code}"
+        told = _SECRET.sub("", lines[-1]) if lines else f"exit status {done.code}"
         raise SourceError(f"git ls-remote: {told[:300]}")
     return parse_tags(done.output)

@@ -7,9 +7,9 @@ over: snapshots, other suffixes, column headings, folders of old releases.
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
@@ -26,6 +26,11 @@ SIGNATURE = ".sig"
 """What is behind a tarball's name in the name of its detached signature."""
 
 _FILE = re.compile(r"busybox-([0-9.]+)\.tar\.bz2(\.sha256|\.sig)?", re.ASCII)
+# Whoever serves the page may have written anything: html.parser raises on some of it, and takes hours
+# for other.
+_LINK = re.compile(
+    r"""<a\s(?:[^<>]*?\s)?href\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)'|([^\s"'<>]+))""", re.ASCII | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,9 @@ def parse_listing(text: str, url: str) -> Mapping[Version, Listed]:
     Returns:
         Every release of which it lists a file, the oldest first.
     """
-    links = _Links()
-    links.feed(text)
-    links.close()
     found: dict[Version, set[str]] = {}
-    for link in links.found:
-        name = _name_in_folder(link, url)
+    for link in _LINK.finditer(text):
+        name = _name_in_folder(html.unescape(link[1] or link[2] or link[3] or ""), url)
         match = _FILE.fullmatch(name)
         if match:
             try:
@@ -72,18 +74,6 @@ def parse_listing(text: str, url: str) -> Mapping[Version, Listed]:
             for version, files in sorted(found.items())
         }
     )
-
-
-class _Links(HTMLParser):
-    """Gathers what `<a>` elements point at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.found += [value for name, value in attrs if name == "href" and value]
 
 
 def _name_in_folder(link: str, url: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 LONGEST = 24 * 3600.0
 """Seconds until something that keeps failing is tried again, at most."""
@@ -26,6 +26,10 @@ class Backoff:
     failures: int
     until: float
     why: str
+
+    def holds(self, now: float) -> bool:
+        """Whether it is too early to try again; a clock that went back must not make it late for ever."""
+        return now < self.until <= now + LONGEST
 
     @classmethod
     def after(cls, before: Backoff | None, now: float, interval: float, why: str) -> Backoff:
@@ -65,6 +69,11 @@ class Memory:
             waiting=without(self.waiting, version),
             unsigned=tuple(name for name in self.unsigned if name != version),
         )
+
+    def known(self, versions: Container[str]) -> Memory:
+        """The same, where only these count as announced."""
+        announced = {version: sha256 for version, sha256 in self.announced.items() if version in versions}
+        return dataclasses.replace(self, announced=announced)
 
     def as_json(self) -> dict[str, Any]:
         """A mapping of plain types."""

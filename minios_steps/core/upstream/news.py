@@ -21,11 +21,12 @@ def is_stable(version: Version) -> bool:
 
 def news(
     there: Iterable[Version], pinned: Collection[Version], *, stable_only: bool = False
-) -> tuple[Version, ...]:
-    """The releases that somebody who has `pinned` has not and would want, the oldest first.
+) -> tuple[tuple[Version, ...], ...]:
+    """The releases that somebody who has `pinned` has not and would want, by line, the oldest line first.
 
-    That is of each line the newest one, when it is newer than what is pinned of that line, or of
-    all lines when none of it is: old releases that were never pinned are no news.
+    Of a line that is those newer than what is pinned of it, or of all lines when none of it is: old
+    releases that were never pinned are no news. The newest comes first: the first that is good is the
+    one to have.
 
     Args:
         there: the releases that are to be had.
@@ -33,9 +34,9 @@ def news(
         stable_only: pass over what upstream calls unstable.
     """
     newest = max(pinned)
-    lines: dict[str, Version] = {}
-    for version in there:
-        if not stable_only or is_stable(version):
-            lines[version.minor] = max(version, lines.get(version.minor, version))
     known = {minor: max(v for v in pinned if v.minor == minor) for minor in {v.minor for v in pinned}}
-    return tuple(sorted(v for minor, v in lines.items() if v > known.get(minor, newest)))
+    lines: dict[str, list[Version]] = {}
+    for version in sorted(set(there)):
+        if version > known.get(version.minor, newest) and (is_stable(version) or not stable_only):
+            lines.setdefault(version.minor, []).insert(0, version)
+    return tuple(map(tuple, lines.values()))

@@ -78,7 +78,8 @@ class UpstreamWatch:
         """Look once; blocks, call it from a thread.
 
         A place that cannot be asked is left alone for longer and longer; the others are asked
-        all the same. Of a release, the first good copy counts.
+        all the same. Of a line of releases the newest good one counts, of a release the first good
+        copy.
 
         Args:
             memory: what the last look gave.
@@ -95,18 +96,23 @@ class UpstreamWatch:
                 there.setdefault(version, []).append(watch)
         good: list[VerifiedRelease] = []
         bad: list[BadRelease] = []
-        for version in news(there, self._pinned, stable_only=self._upstream.accept == "stable"):
-            if str(version) not in memory.announced:
+        for line in news(there, self._pinned, stable_only=self._upstream.accept == "stable"):
+            for version in line:
+                if str(version) in memory.announced:
+                    break
                 found, told, memory = self._examine(version, there[version], memory, now)
                 good += found
                 bad += told
+                # One that is bad, or not whole, must not hide the one before it.
+                if found:
+                    break
         return Look(memory, tuple(good), tuple(bad))
 
     def _ask(self, watch: Watch, memory: Memory, now: float) -> tuple[tuple[Version, ...], Memory]:
         """The versions that a place has; none when it is to be left alone, or cannot be asked."""
         name = _name(watch)
         before = memory.places.get(name)
-        if before and now < before.until:
+        if before and before.holds(now):
             return (), memory
         try:
             versions = self._versions(watch)
@@ -116,6 +122,8 @@ class UpstreamWatch:
             self._client.report(f"{name}: {error}")
             failed = Backoff.after(before, now, self._upstream.interval, error.what)
             return (), dataclasses.replace(memory, places={**memory.places, name: failed})
+        if not versions and name in memory.seen:
+            self._client.report(f"{name}: lists no release any more; the newest was {memory.seen[name]}")
         seen = {**memory.seen, name: str(max(versions))} if versions else memory.seen
         return versions, dataclasses.replace(memory, places=without(memory.places, name), seen=seen)
 
@@ -139,7 +147,7 @@ class UpstreamWatch:
             name = _name(watch)
             key = f"{version} {name}"
             before = memory.bad.get(key)
-            if before and now < before.until:
+            if before and before.holds(now):
                 continue
             try:
                 good = self._client.verify(version, watch.downloads, insecure=watch.insecure)
@@ -172,7 +180,7 @@ class UpstreamWatch:
         text = str(version)
         if not waits:
             return memory
-        since = memory.waiting.get(text, now)
+        since = min(memory.waiting.get(text, now), now)
         memory = dataclasses.replace(memory, waiting={**memory.waiting, text: since})
         overdue = now - since >= self._upstream.grace and all(wait.unsigned for _, wait in waits)
         if not overdue or text in memory.unsigned:
@@ -185,8 +193,13 @@ def _name(watch: Watch) -> str:
     """A place's name, for people and for the memory: nothing in it may be secret."""
     host = host_of(watch.downloads)
     if isinstance(watch, GitWatch):
-        return f"{host}{_path(watch.downloads)} by tags"
+        return f"{host}{_path(watch.downloads)} by tags of {_repository(watch.repository)}"
     return f"{host}{_path(watch.url)}"
+
+
+def _repository(text: str) -> str:
+    """A repository's name; what is no URL (a path, `USER@HOST:PATH`) has no password in it."""
+    return f"{host_of(text)}{_path(text)}" if "://" in text else text
 
 
 def _path(url: str) -> str:

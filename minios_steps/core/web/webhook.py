@@ -32,6 +32,10 @@ PATIENCE = Patience(total=300, tries=6, unreachable_tries=6, first_wait=1, longe
 _REDIRECT = 300
 
 
+class RefusedError(WebError):
+    """The server was reached, and does not want the message."""
+
+
 def sign(secret: str, body: bytes) -> str:
     """The value of the signature's header."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
@@ -65,6 +69,7 @@ def deliver(
         cancelled: asked often.
 
     Raises:
+        RefusedError: the server refuses it.
         WebError: the server does not take it.
         CancelledError: cancelled.
     """
@@ -85,14 +90,18 @@ def deliver(
                 data=body,
                 headers=headers,
                 allow_redirects=False,
+                # Nobody reads the answer's body, which might never end.
+                stream=True,
                 timeout=(patience.connect, patience.read),
             )
+            answer.close()
         except (requests.exceptions.RequestException, HTTPError) as error:
             raise from_exception(error) from error
         if answer.status_code >= _REDIRECT:
-            raise from_status(answer.status_code, answer.headers)
+            failure = from_status(answer.status_code, answer.headers)
+            raise failure if isinstance(failure, TransientError) else RefusedError(failure.what)
 
     Persistence(patience, cancelled, tell).run(post)
 
 
-__all__ = ["DELIVERY", "EVENT", "PATIENCE", "SIGNATURE", "WebError", "deliver", "sign"]
+__all__ = ["DELIVERY", "EVENT", "PATIENCE", "SIGNATURE", "RefusedError", "WebError", "deliver", "sign"]
