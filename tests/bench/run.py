@@ -63,13 +63,14 @@ def main() -> None:
             except Exception as error:  # noqa: BLE001  # an hour's other figures are worth more
                 failed.append(subject)
                 console.print(f"  {type(error).__name__}: {error}", highlight=False, markup=False)
+        if chosen.markdown:
+            # After each one: whoever stops it keeps what was measured.
+            write_between_marks(chosen.markdown, markdown(machine, found))
         console.print(f"{subject}: {time.monotonic() - started:.0f} s", highlight=False)
     table = Console(width=max(WIDTH, console.width))
     for line in machine:
         table.print(line, highlight=False)
     table.print(terminal(found))
-    if chosen.markdown:
-        write_between_marks(chosen.markdown, markdown(machine, found))
     if failed:
         sys.exit(f"could not be measured: {', '.join(failed)}")
 
