@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 MINIOS = (sys.executable, "-c", "from minios_master.cli.main import run; run()")
 _VERSION = "newest"
+_KEPT = ("sources", "musl")
+"""Of a state folder's cache."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ def make_pipeline(options: Options, folder: Path, *, path: str = "") -> Pipeline
         path: the PATH that the master and its workers see; this process's own when not given.
     """
     seed(options)
-    shutil.copytree(options.cache, folder / "state" / "cache")
+    for part in _KEPT:
+        # Not all: the emulated compiler's system is beside them, with devices nobody can copy.
+        shutil.copytree(options.cache / part, folder / "state" / "cache" / part)
     shutil.copytree(ROOT / "config", folder / "config")
     environment = {**os.environ, "PATH": path or os.environ["PATH"]}
     return Pipeline(folder / "config", folder / "state", environment)
