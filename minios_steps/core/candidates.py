@@ -9,6 +9,7 @@ that another build from the same inputs gave instead: no candidate, only there t
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -173,8 +174,11 @@ class CandidateStore:
 
     def used_since(self, when: float) -> frozenset[Digest]:
         """The keys of the cells that were built or used since a time, in seconds since 1970."""
+        return self._used_since(when, self._paths())
+
+    def _used_since(self, when: float, paths: Iterable[Path]) -> frozenset[Digest]:
         found = set()
-        for path in self._paths():
+        for path in paths:
             with contextlib.suppress(OSError, ImageError):
                 if path.stat().st_mtime >= when:
                     found.add(Digest(path.stem))
@@ -215,11 +219,12 @@ class CandidateStore:
         """
         return self.layout.closure(descriptor)
 
-    def prune(self, keep: Collection[Digest], *, min_age: float = _GRACE) -> int:
+    def prune(self, keep: Collection[Digest], *, since: float = math.inf, min_age: float = _GRACE) -> int:
         """Forget the cells that are damaged or not in `keep`, and remove the blobs that only they had.
 
         Args:
             keep: keys.
+            since: what was built or used since this time stays too: a build may have, meanwhile.
             min_age: seconds for which a blob stays after it was last stored.
 
         Returns:
@@ -228,10 +233,12 @@ class CandidateStore:
         Raises:
             ImageError: a record or blob cannot be removed.
         """
-        wanted = {key.hex: key for key in keep}
+        wanted = {key.hex for key in keep}
         kept = []
         for path in self._paths():
-            record = self.find(wanted[path.stem]) if path.stem in wanted else None
+            # Looked at now, and not all before: hashing what stays takes its time.
+            wanted |= {key.hex for key in self._used_since(since, [path])}
+            record = self.find(Digest(path.stem)) if path.stem in wanted else None
             if record:
                 kept.append(record.descriptor)
             else:

@@ -192,6 +192,15 @@ def test_what_was_used_since(store: CandidateStore, layers: Path) -> None:
     assert store.used_since(0) == {one.key, two.key}
 
 
+def test_what_a_build_uses_meanwhile_stays(store: CandidateStore, layers: Path) -> None:
+    one = put(store, *made(layers))
+    two = put(store, *made(layers, dataclasses.replace(INPUTS, epoch=5)))
+    os.utime(path_of(store, two), (1000, 1000))
+    store.prune((), since=1001, min_age=0)
+    assert store.find(one.key) == one
+    assert store.find(two.key) is None
+
+
 @pytest.mark.parametrize("damage", ["record", "blob"])
 def test_prune_forgets_what_is_damaged(store: CandidateStore, layers: Path, damage: str) -> None:
     one = put(store, *made(layers))

@@ -50,6 +50,15 @@ def test_what_nothing_used_for_long_goes(store: CandidateStore, tmp_path: Path, 
     assert store.find(left.key) == left
 
 
+def test_the_other_image_of_one_that_stays(store: CandidateStore, tmp_path: Path, capsys: Any) -> None:
+    left = store.latest("aarch64", "1.38.0", "static")
+    assert left
+    store.put_other(left, {})
+    (store.root / "cells" / "strange.json").write_text("{}")
+    prune(capsys, tmp_path / "state")
+    assert store.others() == (left,)
+
+
 def test_json(store: CandidateStore, tmp_path: Path, capsys: Any) -> None:
     told = json.loads(prune(capsys, tmp_path / "state", "--json"))
     assert (told["removed"], told["kept"]) == (2, 1)

@@ -28,8 +28,8 @@ def prune(
     context: CliContext = ctx.obj
     store = CandidateStore(Settings(context.config, context.state).store)
     before = store.used_since(0)
-    keep = store.used_since(time.time() - days * _DAY_SECONDS)
-    blobs = store.prune(keep)
+    since = time.time() - days * _DAY_SECONDS
+    blobs = store.prune((), since=since)
     left = store.used_since(0)
     gone = len(before - left)
     if as_json:
