@@ -50,8 +50,7 @@ class MasterApi:
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """The answer to a GET below `/api/v2/`.
 
-        Buildbot 4.3 writes answers from a thread and, on a busy machine, now and then ends
-        one before its body is written; asking again is safe and helps.
+        A connection that ends before the answer is there is tried again: to ask twice changes nothing.
 
         Raises:
             NoAnswerError: there is no master at the address, or it says nothing.

@@ -35,6 +35,7 @@ from .remote.member_workers import member_worker, working
 from .remote.probing import FirstProbe, probe_builder, probe_scheduler
 from .settings import Settings, free_port
 from .upstream import upstream_schedulers, upstream_sources
+from .web_answers import answer_in_reactor
 
 if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
@@ -199,6 +200,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self.www.setdefault("port", f"tcp:{port}:interface={web.interface}")
         self.www.setdefault("plugins", {})
         config_dict.setdefault("buildbotURL", f"http://{web.interface}:{port}/")
+        answer_in_reactor()
 
 
 def _choices(name: str, label: str, choices: list[str], *, strict: bool = True) -> Any:

@@ -125,7 +125,9 @@ def _check(report: dict[str, Any], state: str) -> None:
 
 def _nightly(base: list[str], folder: Path) -> dict[str, Any]:
     command = [*base, "nightly", "run", "--json"]
-    done = subprocess.run(command, cwd=folder, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if not done.stdout:
+        raise RuntimeError(f"the nightly ended without a report: {done.stderr[-2000:]}")
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 
