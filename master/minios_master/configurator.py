@@ -27,6 +27,7 @@ from .machine import local_arches
 from .nightly import NIGHTLY, nightly_schedulers
 from .notices.reporters import notice_reporters
 from .projects import open_project
+from .property_writes import PropertyWrites
 from .remote.folders import RemoteFolder
 from .remote.gate import BUILDBOT_PORT, Gate
 from .remote.losses import LossWatch, steadiest
@@ -89,6 +90,7 @@ class MiniosConfigurator(ConfiguratorBase):  # type: ignore[misc]
         self._add_web(project, config_dict)
         self._add_secrets(config_dict)
         services = config_dict.setdefault("services", [])
+        services.append(PropertyWrites())
         if self.settings.lifeline:
             # Whoever started it sees what happens, and it is gone before another machine could come in.
             services.append(Lifeline())

@@ -16,7 +16,13 @@ class PlainProperties(Properties):  # type: ignore[misc]
     After each step Buildbot renders all properties of the build, to write down those that changed:
     some ten calls for each text and number in them. A matrix keeps what became of its cells in
     properties, and spent an eighth of the master's time on that.
+
+    `stored` is what `PropertyWrites` has written: each property's JSON and source, by its name.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stored: dict[str, tuple[str, str]] = {}
 
     def render(self, value: Any) -> Any:
         """A Deferred of the value with everything in it rendered; a plain value is its own."""

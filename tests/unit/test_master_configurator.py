@@ -283,7 +283,7 @@ def test_remote_workers(tmp_path: Path) -> None:
     # The same after each reconfiguration, so that nobody is disturbed.
     again = by_name(configure(config, state)["workers"])
     assert again["sun"].password == workers["sun"].password
-    names = ["missing-workers", "first-probe", "gate", "losses"]
+    names = ["property-writes", "missing-workers", "first-probe", "gate", "losses"]
     assert [service.name for service in told["services"]] == names
     of_one_run = configure(config, state, lifeline=True)["services"]
-    assert [service.name for service in of_one_run] == ["lifeline"]
+    assert [service.name for service in of_one_run] == ["property-writes", "lifeline"]
