@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
 from minios_steps.core.config.base import Model
 from minios_steps.core.config.load import validate
-from minios_steps.core.config.yamlfile import YamlFile, read_yaml
+from minios_steps.core.config.yamlfile import YamlFile, parse_yaml, read_yaml_text
 from minios_steps.core.digest import Digest
 from minios_steps.core.entry import Entry, check_path, parent_of
 from minios_steps.core.errors import ConfigError
@@ -99,11 +100,7 @@ def load_skeleton(root: Path) -> tuple[Entry, ...]:
         ConfigError: `FILE:LINE: KEY: what`: an unknown or missing key, a path twice, below
             no folder, or without its content; a content that is not listed.
     """
-    file = read_yaml(root / NAME)
-    problems: list[str] = []
-    skeleton = validate(file, Skeleton, problems)
-    if skeleton is None:
-        raise ConfigError(problems[0], details="\n".join(problems))
+    file, skeleton = _parse(root / NAME, read_yaml_text(root / NAME))
     contents = root / FILES
     problems = [*_misplaced(file, skeleton), *_contents(file, skeleton, contents)]
     if problems:
@@ -118,6 +115,17 @@ def load_skeleton(root: Path) -> tuple[Entry, ...]:
         *files,
     ]
     return tuple(sorted(entries, key=lambda entry: entry.path.split("/")))
+
+
+# Each cell of a matrix asks for it, and YAML takes long to parse.
+@lru_cache(maxsize=4)
+def _parse(path: Path, text: str) -> tuple[YamlFile, Skeleton]:
+    file = parse_yaml(path, text)
+    problems: list[str] = []
+    skeleton = validate(file, Skeleton, problems)
+    if skeleton is None:
+        raise ConfigError(problems[0], details="\n".join(problems))
+    return file, skeleton
 
 
 def skeleton_digest(root: Path) -> Digest:

@@ -88,7 +88,15 @@ def read_yaml(path: Path) -> YamlFile:
         ConfigError: the file is missing, empty, too large, not UTF-8 or not YAML, its top is
             not a mapping, or a key is there twice. All duplicate keys are in `details`.
     """
-    text = _read_text(path)
+    return parse_yaml(path, read_yaml_text(path))
+
+
+def parse_yaml(path: Path, text: str) -> YamlFile:
+    """Read a file's text, as `read_yaml`; the path is for messages.
+
+    Raises:
+        ConfigError: as `read_yaml`.
+    """
     try:
         loader = _Loader(text)
         try:
@@ -115,7 +123,12 @@ def read_yaml(path: Path) -> YamlFile:
     return YamlFile(path, data, lines)
 
 
-def _read_text(path: Path) -> str:
+def read_yaml_text(path: Path) -> str:
+    """The text of a file, for `parse_yaml`.
+
+    Raises:
+        ConfigError: it is missing, too large, or not UTF-8.
+    """
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise ConfigError(f"{path}: larger than {SIZE_LIMIT} bytes")
