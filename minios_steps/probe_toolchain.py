@@ -15,6 +15,7 @@ from minios_steps.step import MiniosStep
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from minios_steps.command_output import CommandOutput
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.musl.kit import MuslKit
 
@@ -48,12 +49,10 @@ class ProbeToolchain(MiniosStep):
     async def work(self) -> int:
         """Put musl there where it is wanted, run the probe script and judge the answer."""
         kit = await self._obtain_kit() if self.arch.libc == "musl" else None
-        prefix = await self._set_up(kit) if kit else ""
-        output = await self.command(
-            probe_command(self.arch, prefix), collect=True, timeout=60, max_lines=2000
-        )
+        output = await (self._set_up(kit) if kit else self._ask(probe_command(self.arch)))
         if output.code:
             raise MiniosError(f"the probe failed on the worker: {output.last_line}")
+        prefix = parse_setup(output.stdout, self.arch) if kit else ""
         toolchain = parse_probe(output.stdout, self.arch, kit if prefix else None)
         toolchain.check_against(self.arch)
         facts = {
@@ -80,11 +79,14 @@ class ProbeToolchain(MiniosStep):
             if lines:
                 await self.addCompleteLog("musl", "\n".join(lines) + "\n")
 
-    async def _set_up(self, kit: MuslKit) -> str:
-        """Make sure that the worker has the kit; returns its compiler's prefix."""
+    async def _set_up(self, kit: MuslKit) -> CommandOutput:
+        """Make sure that the worker has the kit, and ask for its compiler in the same breath."""
         command = setup_command(self.arch, kit, KITS)
-        output = await self.command(command, collect=True, timeout=60, max_lines=2000)
+        output = await self._ask(command)
         if wants_kit(output.stdout):
             await self.download_file(kit.path, f"{KITS}/{kit.name}.tar.gz")
-            output = await self.command(command, collect=True, timeout=60, max_lines=2000)
-        return parse_setup(output.stdout, self.arch)
+            output = await self._ask(command)
+        return output
+
+    async def _ask(self, command: tuple[str, ...]) -> CommandOutput:
+        return await self.command(command, collect=True, timeout=60, max_lines=2000)

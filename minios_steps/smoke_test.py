@@ -11,7 +11,14 @@ from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
 
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.kconfig import parse_dotconfig
-from minios_steps.core.smoke import SmokeResult, parse_smoke, runner, smoke_script
+from minios_steps.core.smoke import (
+    SmokeResult,
+    is_unpacked,
+    parse_smoke,
+    runner,
+    smoke_script,
+    unpack_script,
+)
 from minios_steps.core.smoke_checks import smoke_checks
 from minios_steps.core.tarball import LayerFile
 from minios_steps.step import MiniosStep
@@ -22,8 +29,10 @@ if TYPE_CHECKING:
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.smoke_checks import SmokeCheck
 
+LAYER = "layer.tar.gz"
+"""The layer, in the smoke folder on the worker."""
 ROOT = "root"
-"""The unpacked layer, below the smoke folder on the worker."""
+"""The unpacked layer, there too."""
 
 
 class SmokeTest(MiniosStep):
@@ -81,7 +90,6 @@ class SmokeTest(MiniosStep):
         """
         native = bool(self.getProperty("native", True))
         emulator = str(self.getProperty("emulator", ""))
-        await self._unpack(layer)
         # What the image prints is between nonces it cannot know, so it cannot fake a result.
         nonce = secrets.token_hex(8)
         command = runner(
@@ -95,10 +103,14 @@ class SmokeTest(MiniosStep):
         script = smoke_script(
             checks, command, nonce=nonce, seconds=int(self.check_timeout * self.timeout_factor)
         )
-        await self.download_text(script, "smoke.sh")
+        await self.download_file(layer, LAYER)
+        # One program for both: to start one costs the master more than all else here.
+        await self.download_text(unpack_script(LAYER, ROOT, nonce=nonce) + script, "smoke.sh")
         output = await self.command(
             ["sh", "smoke.sh"], collect=True, timeout=int(self.check_timeout) + 30, max_lines=20_000
         )
+        if not is_unpacked(output.stdout, nonce):
+            raise MiniosError(f"the worker cannot unpack the layer: {output.last_line}")
         results = parse_smoke(output.stdout, checks, nonce)
         lines = [f"{r.outcome:<8}{r.name}: {r.detail}" for r in results]
         await self.addCompleteLog("checks", "\n".join(lines) + "\n")
@@ -119,14 +131,3 @@ class SmokeTest(MiniosStep):
         told = f", {skipped} not configured" if skipped else ""
         self.summary = f"{what}{len(results) - skipped} checks passed {how}{told}"
         return int(SUCCESS)
-
-    async def _unpack(self, layer: Path) -> None:
-        await self.download_file(layer, "layer.tar.gz")
-        # What an earlier test left goes first, whole: it may have been another image's.
-        script = (
-            f"rm -rf {ROOT} smoke.* && mkdir {ROOT} && gzip -dc layer.tar.gz > layer.tar"
-            f" && tar xf layer.tar -C {ROOT} && rm layer.tar*"
-        )
-        output = await self.command(["sh", "-c", script], collect=True)
-        if output.code:
-            raise MiniosError(f"the worker cannot unpack the layer: {output.last_line}")

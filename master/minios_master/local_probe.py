@@ -34,12 +34,13 @@ def probe_local(arch: Arch, cache: Path) -> Toolchain:
         MiniosError: no compiler for `arch`, no musl for it, or no answer in time.
     """
     kit = obtain_kit(arch, cache / "musl", report=lambda _line: None, cancelled=never)
-    prefix = _set_up(arch, kit, cache / "musl") if kit else ""
-    answer = _run(probe_command(arch, prefix), arch, None)
-    return parse_probe(answer, arch, kit if prefix else None)
+    answer = _set_up(arch, kit, cache / "musl") if kit else _run(probe_command(arch), arch, None)
+    there = kit is not None and parse_setup(answer, arch)
+    return parse_probe(answer, arch, kit if there else None)
 
 
 def _set_up(arch: Arch, kit: MuslKit, folder: Path) -> str:
+    """Put a kit where this machine's compiler finds it; returns what that compiler says of itself."""
     installed = folder / "here"
     command = setup_command(arch, kit, ".")
     with locked(folder / "here.lock"):
@@ -50,7 +51,7 @@ def _set_up(arch: Arch, kit: MuslKit, folder: Path) -> str:
             with writing(installed):
                 (installed / f"{kit.name}.tar.gz").write_bytes(kit.path.read_bytes())
             answer = _run(command, arch, installed)
-    return parse_setup(answer, arch)
+    return answer
 
 
 def _run(command: tuple[str, ...], arch: Arch, folder: Path | None) -> str:

@@ -99,6 +99,26 @@ printf '%s\\n' {shlex.quote(wrapper)} >"$BB" && chmod 700 "$BB" || exit 1"""
     return _script(checks, lambda _: ("/bin/sh", "-c"), setup, nonce, seconds)
 
 
+def unpack_script(layer: str, root: str, *, nonce: str) -> str:
+    """The POSIX sh lines before `smoke_script` that unpack a layer where they are run, and say so.
+
+    Args:
+        layer: the gzipped layer's name; it is removed.
+        root: the folder to unpack it into. What an earlier test left there goes first, whole: it may
+            have been another image's.
+        nonce: as in `smoke_script`.
+    """
+    return f"""\
+rm -rf {root} smoke.[0-9]* && mkdir {root} && gzip -dc {layer} >layer || exit 1
+tar xf layer -C {root} && rm layer {layer} && echo "{nonce} unpacked" || exit 1
+"""
+
+
+def is_unpacked(text: str, nonce: str) -> bool:
+    """Whether a script with `unpack_script` printed that it has unpacked."""
+    return f"{nonce} unpacked" in text.split("\n")
+
+
 def container_script(
     checks: Iterable[SmokeCheck], enter: Callable[[str], Sequence[str]], *, nonce: str, seconds: int
 ) -> str:

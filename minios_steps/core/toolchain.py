@@ -146,15 +146,9 @@ def compiler_prefix(arch: Arch, machine_uname: str) -> str:
     return "" if machine_uname in arch.uname else arch.cross_prefix
 
 
-def probe_command(arch: Arch, prefix: str = "") -> tuple[str, ...]:
-    """The command that runs the probe for `arch`, in the folder where the build will be.
-
-    Args:
-        arch: the CPU.
-        prefix: of the compiler to ask, as `setup.parse_setup` tells it; empty for the machine's own.
-    """
-    compiler = f"{prefix}gcc" if prefix else ""
-    return ("/bin/sh", "-c", PROBE, _MARK, " ".join(arch.uname), arch.cross_prefix, compiler, *arch.emulator)
+def probe_command(arch: Arch) -> tuple[str, ...]:
+    """The command that runs the probe for `arch`, in the folder where the build will be."""
+    return ("/bin/sh", "-c", PROBE, _MARK, " ".join(arch.uname), arch.cross_prefix, "", *arch.emulator)
 
 
 def compiler_probe_command(compiler: str, emulators: Sequence[str] = ()) -> tuple[str, ...]:

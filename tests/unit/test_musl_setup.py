@@ -12,8 +12,8 @@ from muslbed import TRIPLET, FakeDebian, musl_arch
 
 from minios_steps.core.cancel import never
 from minios_steps.core.musl.kit import MuslKit, obtain_kit
-from minios_steps.core.musl.setup import SETUP, parse_setup, setup_command, wants_kit
-from minios_steps.core.toolchain import ToolchainError
+from minios_steps.core.musl.setup import SETUP_AND_PROBE, parse_setup, setup_command, wants_kit
+from minios_steps.core.toolchain import ToolchainError, parse_probe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +117,17 @@ def test_a_compiler_that_links_musl(machine: Machine, kit: MuslKit) -> None:
     }
 
 
+def test_the_compiler_that_links_musl_is_probed(machine: Machine, kit: MuslKit) -> None:
+    answer = machine.run(kit)
+    assert "minios-probe" not in answer, "there is nothing to probe before the kit is there"
+    machine.give(kit)
+    answer = machine.run(kit)
+    [folder] = machine.kits
+    toolchain = parse_probe(answer, ARCH, kit)
+    assert toolchain.prefix == parse_setup(answer, ARCH) == f"{folder}/bin/{TRIPLET}-"
+    assert f"{folder}/musl-gcc.specs" in toolchain.cc_version
+
+
 def test_its_own_libraries_are_found(machine: Machine, kit: MuslKit) -> None:
     machine.give(kit)
     prefix = parse_setup(machine.run(kit), ARCH)
@@ -129,7 +140,7 @@ def test_its_own_libraries_are_found(machine: Machine, kit: MuslKit) -> None:
 def test_it_is_unpacked_once(machine: Machine, kit: MuslKit) -> None:
     machine.give(kit)
     first = machine.run(kit)
-    assert machine.run(kit) == first
+    assert parse_setup(machine.run(kit), ARCH) == parse_setup(first, ARCH)
     assert not wants_kit(first)
     assert len(machine.kits) == 1, "the tar is removed"
 
@@ -141,7 +152,7 @@ def test_other_headers_are_another_compiler(machine: Machine, kit: MuslKit) -> N
     (machine.headers / "one" / "mtd" / "mtd-abi.h").touch()
     assert wants_kit(machine.run(kit))
     machine.give(kit)
-    assert machine.run(kit) != first
+    assert parse_setup(machine.run(kit), ARCH) != parse_setup(first, ARCH)
     assert len(machine.kits) == 2
 
 
@@ -181,6 +192,8 @@ def test_no_compiler_is_for_the_probe_to_tell(
     answer = machine.run(kit)
     assert parse_setup(answer, ARCH) == ""
     assert not wants_kit(answer)
+    with pytest.raises(ToolchainError, match="aarch64-linux-gnu-gcc was not found"):
+        parse_probe(answer, ARCH)
 
 
 def test_a_path_that_make_cannot_take(machine: Machine, kit: MuslKit, tmp_path: Path) -> None:
@@ -213,4 +226,4 @@ def test_strange_answers(answer: str) -> None:
 
 def test_script_is_plain() -> None:
     for bashism in ("[[", "local ", "$'", "<<<", "function "):
-        assert bashism not in SETUP
+        assert bashism not in SETUP_AND_PROBE

@@ -144,13 +144,9 @@ class WithMusl(Probing):
         report("musl 1.2.5-3 for arm64, from Debian trixie")
         return KIT
 
-    def setup_script(self, answer: str) -> Any:
+    def setup_script(self, answer: str, probed: str = "") -> Any:
         command = shell(list(setup_command(MUSL, KIT, "..")), workdir=".", timeout=60, max_lines=2000)
-        return command.stdout(f"minios-musl\t{answer}\n").exit(0)
-
-    def probing(self, prefix: str, output: str) -> Any:
-        command = shell(list(probe_command(MUSL, prefix)), workdir=".", timeout=60, max_lines=2000)
-        return command.stdout(output).exit(0)
+        return command.stdout(f"minios-musl\t{answer}\n{probed}").exit(0)
 
     answer = answer(
         cc=f"{PREFIX}gcc",
@@ -164,8 +160,7 @@ class WithMusl(Probing):
         self.setting_up(
             self.setup_script("wanted"),
             download(f"../{KIT.name}.tar.gz", workdir=".", text=False, into=sent.append),
-            self.setup_script(PREFIX),
-            self.probing(PREFIX, self.answer),
+            self.setup_script(PREFIX, self.answer),
         )
         self.expect_outcome(SUCCESS)
         self.expect_property("cc_prefix", PREFIX, "probe")
@@ -178,12 +173,12 @@ class WithMusl(Probing):
         assert self.log_text("musl") == "musl 1.2.5-3 for arm64, from Debian trixie\n"
 
     def test_what_is_there_is_not_sent_again(self) -> Any:
-        self.setting_up(self.setup_script(PREFIX), self.probing(PREFIX, self.answer))
+        self.setting_up(self.setup_script(PREFIX, self.answer))
         self.expect_outcome(SUCCESS)
         return self.run_step()
 
     def test_a_machine_without_a_compiler(self) -> Any:
-        self.setting_up(self.setup_script("none"), self.probing("", answer(cc_path=None)))
+        self.setting_up(self.setup_script("none", answer(cc_path=None)))
         self.expect_outcome(
             FAILURE, "no compiler for aarch64 on this x86_64 machine: aarch64-linux-gnu-gcc was not found"
         )
@@ -192,6 +187,12 @@ class WithMusl(Probing):
     def test_it_cannot_be_unpacked(self) -> Any:
         self.setting_up(self.setup_script("failed"))
         self.expect_outcome(FAILURE, "musl could not be unpacked for aarch64")
+        self.nothing_set()
+        return self.run_step()
+
+    def test_the_script_fails_with_a_kit(self) -> Any:
+        self.setting_up(self.setup_script(PREFIX).stderr("sh: 1: syntax error\n").exit(2))
+        self.expect_outcome(FAILURE, "the probe failed on the worker: sh: 1: syntax error")
         self.nothing_set()
         return self.run_step()
 

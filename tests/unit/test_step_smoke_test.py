@@ -8,7 +8,7 @@ from typing import Any
 from archbed import make_arch
 from buildbot.process.properties import Property
 from buildbot.process.results import CANCELLED, FAILURE, SUCCESS, WARNINGS
-from smokebed import UNPACK, answers
+from smokebed import answers
 from stepbed import StepCase, disk_full, download, interrupted, shell
 from tinyimage import make_image
 
@@ -38,19 +38,15 @@ class SmokeCase(StepCase):
         self.setup_step(SmokeTest(arch=make_arch(), **{"variant": "static", **kwargs}))
         self.set_properties(native=True, emulator="", cell_dir=str(cell), layer=layer.as_json())
 
-    def unpack(self) -> Any:
-        return shell(["sh", "-c", UNPACK], workdir=WORKDIR)
-
-    def up_to_unpack(self) -> tuple[Any, ...]:
-        return (download("layer.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append),)
+    def sending(self) -> Any:
+        return download("layer.tar.gz", workdir=WORKDIR, text=False, into=self.sent.append)
 
     def up_to_script(self) -> tuple[Any, ...]:
         def keep(data: bytes) -> None:
             self.scripts.append(data.decode())
 
         return (
-            *self.up_to_unpack(),
-            self.unpack().exit(0),
+            self.sending(),
             download("smoke.sh", workdir=WORKDIR, text=True, into=keep),
         )
 
@@ -65,6 +61,12 @@ class SmokeCase(StepCase):
         found = re.search(r"echo \"([0-9a-f]{16}) begin", self.scripts[0])
         assert found
         return found[1]
+
+    def unpacked(self, command: Any) -> Any:
+        def answer(remote: Any) -> None:
+            remote.remote_update([({"stdout": f"{self.nonce} unpacked\n"}, 0)])
+
+        return command.behavior(answer)
 
     def answering(self, command: Any, **wrong: tuple[int, str]) -> Any:
         def answer(remote: Any) -> None:
@@ -112,9 +114,7 @@ class Running(SmokeCase):
         self.smoke(check_timeout=Property("seconds"), timeout_factor=2.0)
         self.set_properties(seconds=10)
         self.expect_commands(
-            *self.up_to_unpack(),
-            shell(self.unpack().args["command"], workdir=WORKDIR, timeout=600, max_time=7200).exit(0),
-            self.up_to_script()[-1],
+            *self.up_to_script(),
             self.answering(self.run_script(timeout=80, max_time=7200)).exit(0),
         )
         self.expect_outcome(SUCCESS)
@@ -176,21 +176,21 @@ class Failing(SmokeCase):
         self.smoke()
         return self.judged(
             "smoke test failed natively: arithmetic: did not answer",
-            self.run_script().stderr("sh: cannot create directory\n").exit(1),
+            self.unpacked(self.run_script()).stderr("sh: cannot create directory\n").exit(1),
         )
 
     def test_forged_answers(self) -> Any:
         self.smoke()
         return self.judged(
             "smoke test failed natively: arithmetic: did not answer",
-            self.run_script().stdout(answers("0123456789abcdef", CHECKS)).exit(0),
+            self.unpacked(self.run_script()).stdout(answers("0123456789abcdef", CHECKS)).exit(0),
         )
 
     def test_silent_for_too_long(self) -> Any:
         self.smoke()
         return self.judged(
             "smoke test failed natively: arithmetic: did not answer",
-            self.run_script().update("failure_reason", "timeout_without_output").exit(-1),
+            self.unpacked(self.run_script()).update("failure_reason", "timeout_without_output").exit(-1),
         )
 
     def refused(self, what: str, *commands: Any) -> Any:
@@ -203,8 +203,16 @@ class Failing(SmokeCase):
         self.smoke()
         return self.refused(
             "the worker cannot unpack the layer: tar: write error: No space left on device",
-            *self.up_to_unpack(),
-            self.unpack().stderr("tar: write error: No space left on device\n").exit(2),
+            *self.up_to_script(),
+            self.run_script().stderr("tar: write error: No space left on device\n").exit(1),
+        )
+
+    def test_unpacks_for_too_long(self) -> Any:
+        self.smoke()
+        return self.refused(
+            "the worker cannot unpack the layer: it ran into its time limit",
+            *self.up_to_script(),
+            self.run_script().update("failure_reason", "timeout_without_output").exit(-1),
         )
 
     def test_disk_of_the_worker_full(self) -> Any:
@@ -218,16 +226,14 @@ class Failing(SmokeCase):
         self.smoke()
         return self.refused(
             "the worker cannot unpack the layer: rm: cannot remove 'root': Device or resource busy",
-            *self.up_to_unpack(),
-            self.unpack().stderr("rm: cannot remove 'root': Device or resource busy\n").exit(1),
+            *self.up_to_script(),
+            self.run_script().stderr("rm: cannot remove 'root': Device or resource busy\n").exit(1),
         )
 
     def test_dynamic_without_a_loader(self) -> Any:
         self.smoke(variant="dynamic")
         return self.refused(
             "bin/busybox of aarch64 is to be dynamic, but names no loader: ''",
-            *self.up_to_unpack(),
-            self.unpack().exit(0),
         )
 
     def test_layers_record_is_damaged(self) -> Any:
@@ -247,11 +253,15 @@ class Cancelled(SmokeCase):
 
     def test_while_sending(self) -> Any:
         self.smoke()
-        return self.cancelled(*self.up_to_unpack())
+        return self.cancelled(self.sending())
+
+    def test_while_sending_the_script(self) -> Any:
+        self.smoke()
+        return self.cancelled(*self.up_to_script())
 
     def test_while_unpacking(self) -> Any:
         self.smoke()
-        return self.cancelled(*self.up_to_unpack(), self.unpack().exit(-1))
+        return self.cancelled(*self.up_to_script(), self.run_script().exit(-1))
 
     def test_while_running(self) -> Any:
         self.smoke()

@@ -1,4 +1,4 @@
-"""Putting a kit beside a worker's compiler: one small script, and the reader of what it prints.
+"""Putting a kit beside a worker's compiler, and probing what came of it: one script, and its reader.
 
 The worker may be old, so it is POSIX sh. The spec file points the compiler at the kit; of the
 machine's own headers only the kernel's stay visible, by links, so that nothing of glibc leaks in.
@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from minios_steps.core.musl.kit import KIT_MARK, SPECS
+from minios_steps.core.probe_script import PROBE
 from minios_steps.core.toolchain import ToolchainError
 
 if TYPE_CHECKING:
@@ -81,9 +82,32 @@ say "$made/bin/$triplet-"
 """
 """Arguments: native `uname -m` names in one word, cross prefix, kit's name, triplet, folder."""
 
+# Functions and not one text after the other: both parts end the shell that they run in.
+SETUP_AND_PROBE = rf"""
+set_up() (
+{SETUP}
+)
+probe() (
+{PROBE}
+)
+natives=$1 prefix=$2
+answer=$(set_up "$natives" "$prefix" "$3" "$4" "$5")
+printf '%s\n' "$answer"
+case $answer in
+    {_MARK}[!a-z]/*-) compiler=/${{answer#*/}}gcc ;;
+    {_MARK}[!a-z]none) compiler= ;;
+    *) exit 0 ;;
+esac
+shift 5
+probe "$natives" "$prefix" "$compiler" "$@"
+"""
+"""Arguments: those of `SETUP`, then emulator names. Without a kit the probe is not made."""
+
 
 def setup_command(arch: Arch, kit: MuslKit, home: str) -> tuple[str, ...]:
-    """The command that puts a kit beside the compiler for `arch`.
+    """The command that puts a kit beside the compiler for `arch`, and probes that compiler.
+
+    Its output is for `wants_kit`, then `parse_setup`, then `toolchain.parse_probe`.
 
     Args:
         arch: the CPU.
@@ -94,13 +118,14 @@ def setup_command(arch: Arch, kit: MuslKit, home: str) -> tuple[str, ...]:
     return (
         "/bin/sh",
         "-c",
-        SETUP,
+        SETUP_AND_PROBE,
         _MARK,
         " ".join(arch.uname),
         arch.cross_prefix,
         kit.name,
         kit.triplet,
         home,
+        *arch.emulator,
     )
 
 
