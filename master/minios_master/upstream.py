@@ -8,6 +8,8 @@ from buildbot.plugins import changes, schedulers, util
 
 from minios_steps.busybox_poller import CATEGORY
 
+from .candidate_scheduler import CandidateScheduler
+
 if TYPE_CHECKING:
     from minios_steps.core.config.project import Project
 
@@ -43,13 +45,7 @@ def upstream_schedulers(project: Project, settings: Settings, builder: str) -> l
     if not _watches(project, settings):
         return []
     return [
-        # Without a timer each Change gets a build of its own.
-        schedulers.SingleBranchScheduler(
-            name=CANDIDATES,
-            change_filter=util.ChangeFilter(category=CATEGORY),
-            treeStableTimer=None,
-            builderNames=[builder],
-        ),
+        CandidateScheduler(name=CANDIDATES, category=CATEGORY, builderNames=[builder]),
         schedulers.ForceScheduler(
             name=APPROVE,
             buttonName="Approve a release",

@@ -1,0 +1,87 @@
+"""`CandidateScheduler`: a build for each Change, also for one that came just before the master died."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot.changes.changes import Change
+from buildbot.changes.filter import ChangeFilter
+from buildbot.data.resultspec import Filter
+from buildbot.schedulers.basic import SingleBranchScheduler
+from twisted.python import log
+
+_HANDLED = "handled"
+_LATEST = 200
+"""Buildsets that are looked through: the one in question is among the last that were made."""
+
+
+class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
+    """Remembers the last Change it has queued a build for, and makes up for later ones at its start.
+
+    Buildbot tells its schedulers of a Change once: where the master dies before the build is queued, a
+    release that was announced would never be built.
+
+    Args:
+        category: of the Changes that it is for.
+    """
+
+    compare_attrs = ("category",)
+    category = ""
+    _handled = 0
+
+    def checkConfig(self, *, category: str, **kwargs: Any) -> None:
+        """Nothing else can be wrong than for the parent."""
+        super().checkConfig(change_filter=ChangeFilter(category=category), **kwargs)
+
+    async def reconfigService(self, *, category: str, **kwargs: Any) -> None:
+        """Take a configuration."""
+        self.category = category
+        # Without a timer each Change gets a build of its own.
+        await super().reconfigService(
+            change_filter=ChangeFilter(category=category), treeStableTimer=None, **kwargs
+        )
+
+    async def activate(self) -> None:
+        """Listen, then see what was missed."""
+        await super().activate()
+        if self.enabled:
+            # No Change that comes meanwhile may be taken twice.
+            await self._change_consumption_lock.run(self._catch_up)
+
+    async def gotChange(self, change: Any, important: bool) -> None:  # noqa: FBT001
+        """Queue a build for a Change, once."""
+        if change.number <= self._handled:
+            return
+        await super().gotChange(change, important)
+        await self._remember(change.number)
+
+    async def _catch_up(self) -> None:
+        """Queue what was announced and never queued."""
+        handled = await self.getState(_HANDLED, None)
+        changes = await self.master.data.get(
+            ("changes",), filters=[Filter("category", "eq", [self.category])], order=("changeid",)
+        )
+        if handled is None:
+            # Of a database of before this was remembered: what is in it was queued then.
+            await self._remember(max((one["changeid"] for one in changes), default=0))
+            return
+        self._handled = handled
+        for one in changes:
+            if one["changeid"] <= handled:
+                continue
+            if await self._is_queued(one):
+                await self._remember(one["changeid"])
+                continue
+            log.msg(f"{self.name}: {one['revision']} was announced and not built; it is now")
+            found = await self.master.db.changes.getChange(one["changeid"])
+            await self.gotChange(await Change.fromChdict(self.master, found), important=True)
+
+    async def _is_queued(self, change: dict[str, Any]) -> bool:
+        """Whether the master died between the build and the memory of it."""
+        latest = await self.master.data.get(("buildsets",), order=("-bsid",), limit=_LATEST)
+        wanted = change["sourcestamp"]["ssid"]
+        return any(stamp["ssid"] == wanted for one in latest for stamp in one["sourcestamps"])
+
+    async def _remember(self, number: int) -> None:
+        await self.setState(_HANDLED, number)
+        self._handled = number

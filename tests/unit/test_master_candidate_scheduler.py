@@ -1,0 +1,108 @@
+"""`CandidateScheduler`: one build for each Change, whenever the master died."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot.data.connector import DataConnector
+from buildbot.db.model import Model
+from buildbot.test import fakedb
+from buildbot.test.fake import fakemaster
+from buildbot.test.reactor import TestReactorMixin
+from minios_master.candidate_scheduler import CandidateScheduler
+from stepbed import make_tables
+from twisted.internet import defer
+from twisted.trial import unittest
+
+CATEGORY = "release"
+
+
+class Candidates(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
+    """The scheduler on a fake master whose database and data API are real."""
+
+    @defer.inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        self.patch(Model, "upgrade", make_tables)
+        self.setup_test_reactor()
+        self.master = yield fakemaster.make_master(self, wantDb=True, wantMq=True)
+        self.master.mq.verifyMessages = False
+        self.master.data = DataConnector()
+        yield self.master.data.setServiceParent(self.master)
+        yield self.master.db.insert_test_data(
+            [fakedb.Master(id=self.master.masterid), fakedb.Builder(id=1, name="matrix")]
+        )
+        yield self.master.startService()
+        self.addCleanup(self.master.stopService)
+
+    async def start(self) -> CandidateScheduler:
+        """A master's scheduler, as it is after the master's start."""
+        made = CandidateScheduler(name="candidates", category=CATEGORY, builderNames=["matrix"])
+        await made.setServiceParent(self.master)
+        assert made.active
+        return made
+
+    async def die(self, scheduler: CandidateScheduler) -> None:
+        await scheduler.disownServiceParent()
+
+    async def announce(self, version: str, category: str = CATEGORY) -> int:
+        """A Change; returns its number."""
+        number: int = await self.master.data.updates.addChange(
+            author="upstream", comments="", revision=version, category=category, project="", repository=""
+        )
+        return number
+
+    async def hear(self, scheduler: CandidateScheduler, number: int) -> None:
+        """The master tells its schedulers of a Change."""
+        await scheduler._changeCallback(
+            None, {"changeid": number}, None, scheduler.change_filter, onlyImportant=False
+        )
+
+    async def queued(self) -> list[str]:
+        """The versions of which there are builds, in order."""
+        found = await self.master.data.get(("buildsets",), order=("bsid",))
+        return [one["sourcestamps"][0]["revision"] for one in found]
+
+    async def test_each_change_gets_a_build_of_its_own(self) -> None:
+        scheduler = await self.start()
+        for version in ("1.37.0", "1.38.0"):
+            await self.hear(scheduler, await self.announce(version))
+        assert await self.queued() == ["1.37.0", "1.38.0"]
+
+    async def test_other_changes_are_not_its_own(self) -> None:
+        scheduler = await self.start()
+        await self.hear(scheduler, await self.announce("1.38.0", "another"))
+        await self.die(scheduler)
+        await self.start()
+        assert await self.queued() == []
+
+    async def test_the_master_died_before_the_build_was_queued(self) -> None:
+        scheduler = await self.start()
+        await self.hear(scheduler, await self.announce("1.37.0"))
+        await self.announce("1.38.0")
+        await self.die(scheduler)
+        await self.die(await self.start())
+        assert await self.queued() == ["1.37.0", "1.38.0"]
+        await self.start()
+        assert await self.queued() == ["1.37.0", "1.38.0"]
+
+    async def test_the_master_died_before_it_remembered(self) -> None:
+        scheduler = await self.start()
+        self.patch(scheduler, "_remember", lambda _number: defer.succeed(None))
+        await self.hear(scheduler, await self.announce("1.38.0"))
+        await self.die(scheduler)
+        await self.start()
+        assert await self.queued() == ["1.38.0"]
+
+    async def test_what_is_told_late_is_not_built_twice(self) -> None:
+        await self.die(await self.start())
+        number = await self.announce("1.38.0")
+        scheduler = await self.start()
+        await self.hear(scheduler, number)
+        assert await self.queued() == ["1.38.0"]
+
+    async def test_changes_of_before_it_remembered_anything(self) -> None:
+        await self.announce("1.37.0")
+        scheduler = await self.start()
+        assert await self.queued() == []
+        await self.hear(scheduler, await self.announce("1.38.0"))
+        assert await self.queued() == ["1.38.0"]
