@@ -85,3 +85,8 @@ def test_a_fragment_of_another_libc(tmp_path: Path) -> None:
         {**changed("arches/sw64.yaml", "page_size", "libc: musl\npage_size"), "kconfig/libc/musl.config": ""},
     )
     assert "kconfig/libc/musl.config" in origins(load_project(folder), "sw64")
+
+
+def test_what_a_master_logs_of_it(project: Project) -> None:
+    assert repr(project) == f"Project('{project.root}')"
+    assert repr(project.arches["x86_64"]) == "Arch('x86_64')"

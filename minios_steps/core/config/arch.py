@@ -107,6 +107,10 @@ class Arch(Model):
             return {"libc": "musl", **told}
         return told
 
+    def __repr__(self) -> str:
+        """Short: Buildbot logs each step with all its arguments, several times."""
+        return f"Arch({self.name!r})"
+
     @property
     def busybox_arch(self) -> str:
         """The value for BusyBox's `make ARCH=`: never left to its own `uname -m`."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NEEDS_REGISTRY = "the worker's engine hands images over through a registry, and none is the destination"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Project:
     """A configuration folder that was read and checked.
 
@@ -45,6 +45,10 @@ class Project:
     workers: Workers
     sources: Sources
     discoveries: Discoveries | None = None
+
+    def __repr__(self) -> str:
+        """Short: Buildbot logs each step with all its arguments, several times."""
+        return f"Project({str(self.root)!r})"
 
     @property
     def skeleton(self) -> Path:
