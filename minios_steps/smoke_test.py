@@ -33,6 +33,8 @@ LAYER = "layer.tar.gz"
 """The layer, in the smoke folder on the worker."""
 ROOT = "root"
 """The unpacked layer, there too."""
+SILENT_SECONDS = 300
+"""How long nothing may be said, times `timeout_factor`, where a check has less: a slow disk unpacks."""
 
 
 class SmokeTest(MiniosStep):
@@ -106,9 +108,8 @@ class SmokeTest(MiniosStep):
         await self.download_file(layer, LAYER)
         # One program for both: to start one costs the master more than all else here.
         await self.download_text(unpack_script(LAYER, ROOT, nonce=nonce) + script, "smoke.sh")
-        output = await self.command(
-            ["sh", "smoke.sh"], collect=True, timeout=int(self.check_timeout) + 30, max_lines=20_000
-        )
+        seconds = max(SILENT_SECONDS, int(self.check_timeout) + 30)
+        output = await self.command(["sh", "smoke.sh"], collect=True, timeout=seconds, max_lines=20_000)
         if not is_unpacked(output.stdout, nonce):
             raise MiniosError(f"the worker cannot unpack the layer: {output.last_line}")
         results = parse_smoke(output.stdout, checks, nonce)

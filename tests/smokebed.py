@@ -35,7 +35,7 @@ def exchange(checks: tuple[SmokeCheck, ...], sent: list[bytes], **wrong: tuple[i
         remote.remote_update([({"stdout": answers(found[1], checks, **wrong)}, 0)])
 
     folder = "build/smoke"
-    run = shell(["sh", "smoke.sh"], workdir=folder, timeout=90, max_lines=20_000)
+    run = shell(["sh", "smoke.sh"], workdir=folder, max_lines=20_000)
     return (
         download("layer.tar.gz", workdir=folder, text=False, into=sent.append),
         download("smoke.sh", workdir=folder, text=True, into=keep),

@@ -19,7 +19,8 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
     """Remembers the last Change it has queued a build for, and makes up for later ones at its start.
 
     Buildbot tells its schedulers of a Change once: where the master dies before the build is queued, a
-    release that was announced would never be built.
+    release that was announced would never be built. What came while it was switched off is made up for
+    in the same way.
 
     Args:
         category: of the Changes that it is for.

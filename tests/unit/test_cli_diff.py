@@ -65,7 +65,7 @@ def test_section_is_shown(bed: Bed, capsys: pytest.CaptureFixture[str]) -> None:
     before, after = bed.cells["x86_64"].descriptor.digest.short, bed.other.descriptor.digest.short
     assert diff(before, after) == 1
     shown = capsys.readouterr().out
-    assert f"linux/amd64: {before} -> {after}" in shown
+    assert f"linux/amd64: {before} → {after}" in shown
     assert ["bin/busybox", "section .text", "3 bytes, at 0x2 63", "3 bytes, at 0x2 64"] in [
         [part.strip() for part in line.split("  ") if part.strip()] for line in shown.splitlines()
     ]

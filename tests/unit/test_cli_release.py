@@ -185,7 +185,7 @@ def test_retag(output: Output, store: LayoutStore, old: Index, new: Index) -> No
 
 def test_rollback(output: Output, store: LayoutStore, old: Index, new: Index) -> None:
     was, now = str(new.descriptor.digest), str(old.descriptor.digest)
-    assert output.of("rollback", "out:latest") == f"oci:out:latest: {was} -> {now}\n"
+    assert output.of("rollback", "out:latest") == f"oci:out:latest: {was} → {now}\n"
     assert store.manifest("latest").digest == old.descriptor.digest
     assert "there is no earlier release to go back to" in output.error("rollback", "out:latest")
     told = output.json("rollback", "out:latest", "--to", was)

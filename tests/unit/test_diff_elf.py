@@ -38,7 +38,7 @@ def test_one_byte_of_one_section() -> None:
     before = make_sections([(".text", TEXT), (".data", b"same")])
     after = make_sections([(".text", bytes(changed)), (".data", b"same")])
     assert told(before, after) == [
-        "bin/busybox: section .text: 10,240 bytes, at 0x1f40 40 -> 10,240 bytes, at 0x1f40 bf"
+        "bin/busybox: section .text: 10,240 bytes, at 0x1f40 40 → 10,240 bytes, at 0x1f40 bf"
     ]
     assert told(before, before) == []
 
@@ -47,23 +47,23 @@ def test_sizes_and_sections_that_come_and_go() -> None:
     before = make_sections([(".text", TEXT), (".comment", b"GCC"), (".bss", 8)])
     after = make_sections([(".text", TEXT + b"\1"), (".bss", 16), (".note", b"")])
     assert told(before, after)[:-2] == [
-        "bin/busybox: section .text: 10,240 bytes, at 0x2800 the end -> 10,241 bytes, at 0x2800 01",
-        "bin/busybox: section .comment: 3 bytes -> -",
-        "bin/busybox: section .bss: 8 bytes -> 16 bytes",
-        "bin/busybox: section .shstrtab: 31 bytes, at 0x8 63 -> 28 bytes, at 0x8 62",
+        "bin/busybox: section .text: 10,240 bytes, at 0x2800 the end → 10,241 bytes, at 0x2800 01",
+        "bin/busybox: section .comment: 3 bytes → -",
+        "bin/busybox: section .bss: 8 bytes → 16 bytes",
+        "bin/busybox: section .shstrtab: 31 bytes, at 0x8 63 → 28 bytes, at 0x8 62",
     ]
 
 
 def test_machine_address_and_what_is_in_no_section() -> None:
     plain = make_sections([(".text", b"abc")])
     assert told(plain, make_sections([(".text", b"abc")], machine=183)) == [
-        "bin/busybox: ELF header: 64 bytes, at 0x12 3e -> 64 bytes, at 0x12 b7"
+        "bin/busybox: ELF header: 64 bytes, at 0x12 3e → 64 bytes, at 0x12 b7"
     ]
     assert told(plain, make_sections([(".text", b"abc")], tail=b"x")) == [
-        f"bin/busybox: outside of all sections: at {len(plain):#x} the end -> at {len(plain):#x} 78"
+        f"bin/busybox: outside of all sections: at {len(plain):#x} the end → at {len(plain):#x} 78"
     ]
     [moved, _] = told(plain, make_sections([(".text", b"abc")], address=0x1000))
-    assert moved == "bin/busybox: section .text: address 0x0 -> address 0x1000"
+    assert moved == "bin/busybox: section .text: address 0x0 → address 0x1000"
 
 
 def test_file_without_sections() -> None:

@@ -66,29 +66,29 @@ def told(before: bytes, after: bytes) -> list[str]:
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        (changed("etc/motd", mode=0o600), ["etc/motd: mode: 0644 -> 0600"]),
-        (changed("etc/motd", uid=5, gid=6), ["etc/motd: owner: 0:0 -> 5:6"]),
-        (changed("lib", target="lib64"), ["lib: link target: usr/lib -> lib64"]),
+        (changed("etc/motd", mode=0o600), ["etc/motd: mode: 0644 → 0600"]),
+        (changed("etc/motd", uid=5, gid=6), ["etc/motd: owner: 0:0 → 5:6"]),
+        (changed("lib", target="lib64"), ["lib: link target: usr/lib → lib64"]),
         (
             changed("etc/motd", data=b"help!"),
-            ["etc/motd: content: 5 bytes, first different at 0x3 -> 5 bytes, first different at 0x3"],
+            ["etc/motd: content: 5 bytes, first different at 0x3 → 5 bytes, first different at 0x3"],
         ),
         (
             changed("etc/motd", kind="dir", data=None),
-            ["etc/motd: kind: file -> dir"],
+            ["etc/motd: kind: file → dir"],
         ),
         (
             # Of the three names that the file has, one tells of it.
             changed("bin/busybox", data=make_sections([(".text", b"abd")])),
-            ["bin/busybox: section .text: 3 bytes, at 0x2 63 -> 3 bytes, at 0x2 64"],
+            ["bin/busybox: section .text: 3 bytes, at 0x2 63 → 3 bytes, at 0x2 64"],
         ),
-        (changed("bin/busybox", mode=0o700), ["bin/busybox: mode: 0755 -> 0700"]),
+        (changed("bin/busybox", mode=0o700), ["bin/busybox: mode: 0755 → 0700"]),
         (
             changed("bin/busybox", data=b"\x7fELF broken"),
-            ["bin/busybox: content: 276 bytes, first different at 0x4 -> 11 bytes, first different at 0x4"],
+            ["bin/busybox: content: 276 bytes, first different at 0x4 → 11 bytes, first different at 0x4"],
         ),
-        (ENTRIES[:-1], ["lib: only on one side: symlink -> -"]),
-        ((*ENTRIES[:3], *ENTRIES[4:]), ["bin/sh: only on one side: file -> -"]),
+        (ENTRIES[:-1], ["lib: only on one side: symlink → -"]),
+        ((*ENTRIES[:3], *ENTRIES[4:]), ["bin/sh: only on one side: file → -"]),
     ],
 )
 def test_one_thing_in_a_tree(layers: Path, entries: Sequence[Entry], expected: list[str]) -> None:
@@ -100,7 +100,7 @@ def test_one_thing_in_a_tree(layers: Path, entries: Sequence[Entry], expected: l
 
 def test_times(layers: Path) -> None:
     found = told(packed(layers, ENTRIES), packed(layers, ENTRIES, 1700000001))
-    assert found[0] == "bin: mtime: 1700000000 -> 1700000001"
+    assert found[0] == "bin: mtime: 1700000000 → 1700000001"
     # Links to one file have its time.
     assert [line.partition(":")[0] for line in found] == ["bin", "bin/busybox", "etc", "etc/motd", "lib"]
 
@@ -114,7 +114,7 @@ def test_times_with_fractions_and_a_file_that_is_shared_no_more(layers: Path) ->
             archive.addfile(info, BytesIO(data))
     linked = [Entry("a", "file", 0o644, data=b"1"), Entry("b", "hardlink", 0o644, target="a")]
     assert told(packed(layers, linked), gzip.compress(stream.getvalue())) == [
-        "b: shares its file with: a -> b"
+        "b: shares its file with: a → b"
     ]
 
 
@@ -134,8 +134,8 @@ def test_manifest_config_and_labels(layout: Layout, layers: Path) -> None:
     after = side(layout, make_image(layers, key="sha256:" + "cd" * 32, version="1.39.0"))
     [found] = compare(before, after)
     assert [str(difference) for difference in found.differences] == [
-        f"manifest: annotation org.minios.cell-key: sha256:{'ab' * 32} -> sha256:{'cd' * 32}",
-        "config: label org.opencontainers.image.version: 1.38.0 -> 1.39.0",
+        f"manifest: annotation org.minios.cell-key: sha256:{'ab' * 32} → sha256:{'cd' * 32}",
+        "config: label org.opencontainers.image.version: 1.38.0 → 1.39.0",
     ]
     assert found.as_json()["differences"][1]["before"] == "1.38.0"
 
@@ -162,7 +162,7 @@ def test_images_of_two_cpus(layout: Layout, layers: Path) -> None:
     other = side(layout, make_image(layers, platform="linux/arm64/v8", program=make_elf(183, kind=2)))
     [found] = compare(one, other)
     assert found.of == "linux/amd64 and linux/arm64/v8"
-    assert "config: architecture: amd64 -> arm64" in map(str, found.differences)
+    assert "config: architecture: amd64 → arm64" in map(str, found.differences)
 
 
 def test_docker_form_of_an_image(layout: Layout, layers: Path) -> None:
@@ -200,7 +200,7 @@ def test_indexes_platform_by_platform(layout: Layout, layers: Path) -> None:
         ("linux/arm64/v8", False),
         ("linux/riscv64", False),
     ]
-    assert str(found[0].differences[0]) == "index: annotation org.example.note: one -> two"
+    assert str(found[0].differences[0]) == "index: annotation org.example.note: one → two"
     assert str(found[2].differences[0]).startswith("bin/busybox: section .text")
     assert found[3].differences[0].what == "only on one side"
     [same] = compare(index(layout, [amd, arm]), Side(LayoutStore(layout), arm.descriptor))

@@ -66,23 +66,23 @@ def test_engine_chooses_another_name_for_the_file() -> None:
 @pytest.mark.parametrize(
     ("items", "what"),
     [
-        (changed("etc/shadow", data=b"root::"), ["etc/shadow: content [0-9a-f]{12} -> [0-9a-f]{12}"]),
-        (changed("etc/shadow", mode=0o644), ["etc/shadow: mode 0600 -> 0644"]),
-        (changed("tmp", mode=0o777), ["tmp: mode 1777 -> 0777"]),
-        (changed("etc/shadow", uid=1000), ["etc/shadow: owner 0:0 -> 1000:0"]),
-        (changed("etc/shadow", gid=42), ["etc/shadow: owner 0:0 -> 0:42"]),
-        (changed("lib", linkname="evil"), ["lib: link to 'usr/lib' -> 'evil'"]),
-        (changed("lib", type=DIR, mode=0o755), ["lib: symlink -> dir"]),
+        (changed("etc/shadow", data=b"root::"), ["etc/shadow: content [0-9a-f]{12} → [0-9a-f]{12}"]),
+        (changed("etc/shadow", mode=0o644), ["etc/shadow: mode 0600 → 0644"]),
+        (changed("tmp", mode=0o777), ["tmp: mode 1777 → 0777"]),
+        (changed("etc/shadow", uid=1000), ["etc/shadow: owner 0:0 → 1000:0"]),
+        (changed("etc/shadow", gid=42), ["etc/shadow: owner 0:0 → 0:42"]),
+        (changed("lib", linkname="evil"), ["lib: link to 'usr/lib' → 'evil'"]),
+        (changed("lib", type=DIR, mode=0o755), ["lib: symlink → dir"]),
         ([*STAGED, ("new", {})], ["new: added"]),
         (STAGED[:-1], ["tmp: missing"]),
         (
             changed("bin/ash", type=tarfile.REGTYPE, data=b"program", mode=0o755),
-            ["bin/busybox: shares its file with bin/ash -> bin/busybox"],
+            ["bin/busybox: shares its file with bin/ash → bin/busybox"],
         ),
         (changed("bin/busybox", data=b"Program"), ["bin/ash: content .*", "bin/busybox: content .*"]),
         (
             changed("bin/busybox", mode=0o4755),
-            ["bin/ash: mode 0755 -> 4755", "bin/busybox: mode 0755 -> 4755"],
+            ["bin/ash: mode 0755 → 4755", "bin/busybox: mode 0755 → 4755"],
         ),
     ],
 )
@@ -95,7 +95,7 @@ def test_every_change_is_found(items: list[Item], what: list[str]) -> None:
 
 def test_large_owner_is_in_an_extended_header() -> None:
     [line] = compare(changed("etc/shadow", uid=3_000_000))
-    assert line == "etc/shadow: owner 0:0 -> 3000000:0"
+    assert line == "etc/shadow: owner 0:0 → 3000000:0"
 
 
 @pytest.mark.parametrize("key", ["SCHILY.xattr.security.capability", "LIBARCHIVE.xattr.user.x"])

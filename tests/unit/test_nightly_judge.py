@@ -42,7 +42,7 @@ def test_growth_over_the_threshold_is_a_warning() -> None:
     assert report.verdict == "good"
     report = nights.night(THIRD, good(outcome="built", size=1103))
     assert report.verdict == "warnings"
-    assert report.warnings == ("x86_64 1.38.0 static grew by 5.0 %, more than 5 %: 1,050 to 1,103 bytes",)
+    assert report.warnings == ("x86_64 1.38.0 static grew by 5.05 %, more than 5 %: 1,050 to 1,103 bytes",)
 
 
 def test_failure_is_remembered_from_its_first_night_until_it_is_good() -> None:

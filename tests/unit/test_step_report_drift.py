@@ -22,7 +22,7 @@ class TestReportDrift(StepCase):
         self.expect_outcome(WARNINGS, summary)
         await self.run_step()
         log = self.log_text("drift")
-        assert "renamed: CONFIG_TC -> CONFIG_TRAFFIC_CONTROL\n" in log
+        assert "renamed: CONFIG_TC → CONFIG_TRAFFIC_CONTROL\n" in log
 
     async def test_release_of_an_older_line_is_compared_with_what_was_before_it(self) -> None:
         self.drift("1.37.1")

@@ -50,7 +50,7 @@ class SmokeCase(StepCase):
             download("smoke.sh", workdir=WORKDIR, text=True, into=keep),
         )
 
-    def run_script(self, timeout: int = 90, max_time: int = 3600) -> Any:
+    def run_script(self, timeout: int = 300, max_time: int = 3600) -> Any:
         return shell(
             ["sh", "smoke.sh"], workdir=WORKDIR, timeout=timeout, max_time=max_time, max_lines=20_000
         )
@@ -115,7 +115,7 @@ class Running(SmokeCase):
         self.set_properties(seconds=10)
         self.expect_commands(
             *self.up_to_script(),
-            self.answering(self.run_script(timeout=80, max_time=7200)).exit(0),
+            self.answering(self.run_script(timeout=600, max_time=7200)).exit(0),
         )
         self.expect_outcome(SUCCESS)
         await self.run_step()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TC = StaleLine("kconfig/base.config:1", "CONFIG_TC=y", "it is now CONFIG_TRAFFIC_CONTROL")
-INOTIFYD = StaleLine("arches/sw64.yaml, kconfig:2", "CONFIG_INOTIFYD=y", "it is a int now")
+INOTIFYD = StaleLine("arches/sw64.yaml, kconfig:2", "CONFIG_INOTIFYD=y", "it is an int now")
 
 
 def between(folder: Path, old: str, new: str) -> Drift:
@@ -79,7 +79,7 @@ def test_new_gone_renamed_and_the_lines_of_each_arch(tmp_path: Path) -> None:
     assert found.summary == (
         "1.38.0 to 1.40.0: 1 new, 1 gone, 1 renamed symbols; 2 fragment lines do not apply"
     )
-    assert "renamed: CONFIG_TC -> CONFIG_TRAFFIC_CONTROL" in found.lines
+    assert "renamed: CONFIG_TC → CONFIG_TRAFFIC_CONTROL" in found.lines
     assert "x86_64: kconfig/base.config:1: CONFIG_TC=y: it is now CONFIG_TRAFFIC_CONTROL" in found.lines
 
 

@@ -57,7 +57,7 @@ def show(told: Iterable[Compared], console: Console) -> None:
         if item.before == item.after:
             console.print(f"{item.of}: equal, {sides[0]}", soft_wrap=True)
             continue
-        console.print(f"{item.of}: {sides[0]} -> {sides[1]}", soft_wrap=True)
+        console.print(f"{item.of}: {sides[0]} → {sides[1]}", soft_wrap=True)
         shown = item.differences[:MAX_SHOWN]
         rows = [tuple(map(printable, (d.where, d.what, d.before, d.after))) for d in shown]
         console.print(table(("where", "what", "before", "after"), rows))

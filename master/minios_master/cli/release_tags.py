@@ -89,5 +89,5 @@ def _tell(place: Place, moves: Sequence[Move], *, as_json: bool) -> None:
         return
     console = out_console()
     for move in moves:
-        what = f"{move.before or 'new'} -> {move.after}" if move.moved else f"is {move.after} already"
+        what = f"{move.before or 'new'} → {move.after}" if move.moved else f"is {move.after} already"
         console.print(f"{place.store.name}:{move.tag}: {what}", soft_wrap=True)

@@ -24,7 +24,7 @@ class Difference:
     after: str = "-"
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}: {self.before} -> {self.after}"
+        return f"{self.where}: {self.what}: {self.before} → {self.after}"
 
     def as_json(self) -> dict[str, str]:
         """A mapping of texts."""

@@ -78,16 +78,16 @@ def _differences(expected: Mapping[str, Node], found: Mapping[str, Node]) -> Ite
 
 def _change(before: Node, after: Node) -> str:
     if before.kind != after.kind:
-        return f"{before.kind} -> {after.kind}"
+        return f"{before.kind} → {after.kind}"
     if before.digest and after.digest and before.digest != after.digest:
-        return f"content {before.digest.short} -> {after.digest.short}"
+        return f"content {before.digest.short} → {after.digest.short}"
     if before.mode != after.mode:
-        return f"mode {before.mode:04o} -> {after.mode:04o}"
+        return f"mode {before.mode:04o} → {after.mode:04o}"
     if (before.uid, before.gid) != (after.uid, after.gid):
-        return f"owner {before.uid}:{before.gid} -> {after.uid}:{after.gid}"
+        return f"owner {before.uid}:{before.gid} → {after.uid}:{after.gid}"
     if before.target != after.target:
-        return f"link to {before.target!r} -> {after.target!r:.200}"
-    return f"shares its file with {before.linked} -> {after.linked}"
+        return f"link to {before.target!r} → {after.target!r:.200}"
+    return f"shares its file with {before.linked} → {after.linked}"
 
 
 def _node(entry: Entry) -> Node:

@@ -188,9 +188,19 @@ def _releases(night: Night) -> tuple[ReleaseLine, ...]:
     return tuple(lines)
 
 
+def _over(figure: float, bound: float) -> str:
+    """A figure with as many digits as it takes to see that it is over a bound; one at least."""
+    told = f"{figure:.1f}"
+    for digits in range(2, 7):
+        if float(told) > bound:
+            break
+        told = f"{figure:.{digits}f}"
+    return told
+
+
 def _cell_warnings(lines: Sequence[CellLine], growth: float) -> list[str]:
     found = [
-        f"{line.name} grew by {line.growth:.1f} %, more than {growth:g} %:"
+        f"{line.name} grew by {_over(line.growth, growth)} %, more than {growth:g} %:"
         f" {line.before:,} to {line.size:,} bytes"
         for line in lines
         if line.growth > growth

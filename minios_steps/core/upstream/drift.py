@@ -68,7 +68,7 @@ class Drift:
     def lines(self) -> tuple[str, ...]:
         """All of it for people, a line each."""
         told = [self.summary]
-        told += [f"renamed: CONFIG_{before} -> CONFIG_{after}" for before, after in self.renamed]
+        told += [f"renamed: CONFIG_{before} → CONFIG_{after}" for before, after in self.renamed]
         told += [f"gone: CONFIG_{name}" for name in self.gone]
         told += [f"new: CONFIG_{name}" for name in self.added]
         for arch, stale in self.stale.items():
@@ -207,4 +207,5 @@ def _wrong(item: kconfig.Asked, symbols: Mapping[str, Symbol], renamed: Mapping[
         "int": re.fullmatch(r"-?\d+", item.value) is not None,
         "hex": re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", item.value) is not None,
     }
-    return "" if fits.get(kind, True) else f"it is a {kind} now"
+    article = "an" if kind == "int" else "a"
+    return "" if fits.get(kind, True) else f"it is {article} {kind} now"
