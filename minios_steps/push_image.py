@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import SUCCESS
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.digest import Digest
 from minios_steps.core.oci.model import Descriptor
 from minios_steps.core.rebuilt import BuiltImage, keep_built

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from buildbot.process.results import WARNINGS
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.errors import MiniosError
 from minios_steps.core.nightly.retest import Retest, fetch_image, retest_checks
 from minios_steps.core.nightly.standing import lacks_image, standing

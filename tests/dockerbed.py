@@ -20,7 +20,7 @@ from minios_steps.step import MiniosStep
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.oci.layout import Layout
 

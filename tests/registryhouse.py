@@ -11,7 +11,7 @@ from registrybed import FAST
 from releasebed import ALL, MINIOS, NEWEST, make_project, put_candidate, put_cell
 from releasebed import cell as make_cell
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.cell_result import CellResult
 from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.digest import Digest
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from registrybed import Bed
 
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.oci.store import ImageStore
     from minios_steps.core.release_target import Attachments
     from minios_steps.core.version import Version

@@ -10,7 +10,8 @@ from configbed import write_config
 from tinyelf import make_elf
 from tinyimage import make_image
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.cell_result import CellResult
 from minios_steps.core.config.load import load_project
 from minios_steps.core.oci.index import Index, parse_index

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.project import Project
     from minios_steps.core.oci.artifact import Artifact
     from minios_steps.core.oci.model import Descriptor

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from minios_steps.core.errors import PolicyError
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CandidateStore, CellRecord
+    from minios_steps.core.candidates import CandidateStore
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.base import Role
     from minios_steps.core.config.project import Project
 

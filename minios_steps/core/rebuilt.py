@@ -11,7 +11,8 @@ from minios_steps.core.oci.model import MANIFEST_LIMIT, RawManifest
 from minios_steps.core.oci.verify import LAYER_LIMIT
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CandidateStore, CellRecord
+    from minios_steps.core.candidates import CandidateStore
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.tarball import LayerFile
 
 

@@ -11,7 +11,7 @@ from minios_steps.core.oci.artifact import Artifact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.base import Variant
     from minios_steps.core.config.project import Project
     from minios_steps.core.oci.index import Index

@@ -19,7 +19,8 @@ from minios_steps.core.recorded_config import missing_inputs
 from minios_steps.core.version import Version
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CandidateStore, CellRecord
+    from minios_steps.core.candidates import CandidateStore
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.project import Project
     from minios_steps.core.diff.model import Difference
     from minios_steps.core.records import CellOutcome

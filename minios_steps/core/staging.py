@@ -16,7 +16,8 @@ from minios_steps.core.oci.verify import CONFIG_LIMIT
 from minios_steps.core.registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CandidateStore, CellRecord
+    from minios_steps.core.candidates import CandidateStore
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.registry.connect import Connection
     from minios_steps.core.registry.store import RegistryStore
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from userland import ROOT, Minios, copy_config, seed_kits
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.oci.image import build_image
 from minios_steps.core.oci.model import RawManifest
 from minios_steps.core.oci.verify import LAYER_LIMIT, scan_layer, unpack_layer
@@ -26,6 +26,8 @@ from minios_steps.core.tarball import write_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from minios_steps.core.cell_record import CellRecord
 
 SOMEBODY = "nobody"
 TREE = ("setup.py", "README.md", "config", "master", "minios_steps", "workers")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tinyimage import make_image
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.cellkey import CellInputs
 from minios_steps.core.digest import Digest
 from minios_steps.core.errors import ImageError

@@ -8,7 +8,7 @@ from minios_master.cli.main import run
 from releasebed import ALL, IDENTITY, NEWEST, cell, make_project, put_candidate
 from sectionelf import make_sections
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
 from minios_steps.core.cell_result import CellResult
 from minios_steps.core.oci.layout import Layout
 from minios_steps.core.release import Releaser
@@ -16,6 +16,8 @@ from minios_steps.core.release_layout import LayoutTarget
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from minios_steps.core.cell_record import CellRecord
 
 BEFORE, AFTER = (make_sections([(".text", text), (".bss", 64)]) for text in (b"abc", b"abd"))
 

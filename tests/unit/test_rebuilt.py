@@ -10,7 +10,8 @@ from tinyelf import make_elf
 from tinyimage import make_image
 
 from minios_steps.core import candidates
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.entry import Entry
 from minios_steps.core.errors import NonReproducibleError
 from minios_steps.core.rebuilt import BuiltImage, keep_built

@@ -23,7 +23,7 @@ from minios_steps.publish_changed import PublishChanged
 from minios_steps.smoke_published import SmokePublished
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.cell_result import CellResult
 
 READING = {"GET", "HEAD"}

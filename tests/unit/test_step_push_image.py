@@ -10,7 +10,8 @@ from pushbed import SMOKE, PushCase
 from tinyelf import make_elf
 from tinyimage import make_image
 
-from minios_steps.core.candidates import CandidateStore, CellRecord
+from minios_steps.core.candidates import CandidateStore
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.digest import Digest
 
 

@@ -13,7 +13,7 @@ from registrybed import FAST, PASSWORD, USER, serving
 from registryfaults import status
 
 from minios_steps import registry_step
-from minios_steps.core.candidates import CellRecord
+from minios_steps.core.cell_record import CellRecord
 from minios_steps.core.config.destination import RegistryDestination
 from minios_steps.core.oci import media
 from minios_steps.core.registry.connect import connect

@@ -15,7 +15,7 @@ from minios_steps.core.nightly.retest import retest_checks
 from minios_steps.smoke_published import SmokePublished
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
 
 CHECKS = retest_checks(["sh"], [])
 PASSED = sum(1 for check in CHECKS if not check.skip)

@@ -16,7 +16,7 @@ from minios_steps.core.ladder import newest_candidates, smoke_of
 from .output import CliContext, out_console, print_json, table
 
 if TYPE_CHECKING:
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.project import Project
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

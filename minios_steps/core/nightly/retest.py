@@ -13,7 +13,7 @@ from minios_steps.core.smoke_checks import smoke_checks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from minios_steps.core.candidates import CellRecord
+    from minios_steps.core.cell_record import CellRecord
     from minios_steps.core.config.arch import Arch
     from minios_steps.core.config.base import Variant
     from minios_steps.core.digest import Digest
