@@ -10,13 +10,15 @@ from buildbot.data.resultspec import Filter
 from buildbot.schedulers.basic import SingleBranchScheduler
 from twisted.python import log
 
-_HANDLED = "handled"
+_STATE = "handled"
+_REMEMBERED = 100
+"""Changes whose numbers are kept; upstream makes a few in a year."""
 _LATEST = 200
 """Buildsets that are looked through: the one in question is among the last that were made."""
 
 
 class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
-    """Remembers the last Change it has queued a build for, and makes up for later ones at its start.
+    """Remembers the Changes it has queued builds for, and makes up for the others at its start.
 
     Buildbot tells its schedulers of a Change once: where the master dies before the build is queued, a
     release that was announced would never be built. What came while it was switched off is made up for
@@ -28,7 +30,9 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
 
     compare_attrs = ("category",)
     category = ""
-    _handled = 0
+    # Changes up to `since` are of before anything was remembered; of the later ones, `done` are queued.
+    _since = 0
+    _done: tuple[int, ...] = ()
 
     def checkConfig(self, *, category: str, **kwargs: Any) -> None:
         """Nothing else can be wrong than for the parent."""
@@ -38,12 +42,12 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
         """Take a configuration."""
         self.category = category
         # Without a timer each Change gets a build of its own.
-        await super().reconfigService(
-            change_filter=ChangeFilter(category=category), treeStableTimer=None, **kwargs
-        )
+        wanted = ChangeFilter(category=category)
+        await super().reconfigService(change_filter=wanted, treeStableTimer=None, **kwargs)
 
     async def activate(self) -> None:
-        """Listen, then see what was missed."""
+        """Remember, listen, then see what was missed."""
+        await self._recall()
         await super().activate()
         if self.enabled:
             # No Change that comes meanwhile may be taken twice.
@@ -51,24 +55,28 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
 
     async def gotChange(self, change: Any, important: bool) -> None:  # noqa: FBT001
         """Queue a build for a Change, once."""
-        if change.number <= self._handled:
+        if change.number in self._done:
             return
         await super().gotChange(change, important)
         await self._remember(change.number)
 
+    async def _recall(self) -> None:
+        told = await self.getState(_STATE, None)
+        if told is None:
+            # Of a database of before this was remembered: what is in it was queued then.
+            self._since = max((one["changeid"] for one in await self._changes()), default=0)
+            await self._store()
+        else:
+            self._since, self._done = told["since"], tuple(told["done"])
+
+    async def _changes(self) -> list[dict[str, Any]]:
+        category = Filter("category", "eq", [self.category])
+        return list(await self.master.data.get(("changes",), filters=[category], order=("changeid",)))
+
     async def _catch_up(self) -> None:
         """Queue what was announced and never queued."""
-        handled = await self.getState(_HANDLED, None)
-        changes = await self.master.data.get(
-            ("changes",), filters=[Filter("category", "eq", [self.category])], order=("changeid",)
-        )
-        if handled is None:
-            # Of a database of before this was remembered: what is in it was queued then.
-            await self._remember(max((one["changeid"] for one in changes), default=0))
-            return
-        self._handled = handled
-        for one in changes:
-            if one["changeid"] <= handled:
+        for one in await self._changes():
+            if one["changeid"] <= self._since or one["changeid"] in self._done:
                 continue
             if await self._is_queued(one):
                 await self._remember(one["changeid"])
@@ -84,5 +92,11 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
         return any(stamp["ssid"] == wanted for one in latest for stamp in one["sourcestamps"])
 
     async def _remember(self, number: int) -> None:
-        await self.setState(_HANDLED, number)
-        self._handled = number
+        self._done = tuple(sorted({*self._done, number}))
+        for oldest in self._done[:-_REMEMBERED]:
+            self._since = max(self._since, oldest)
+        self._done = self._done[-_REMEMBERED:]
+        await self._store()
+
+    async def _store(self) -> None:
+        await self.setState(_STATE, {"since": self._since, "done": list(self._done)})

@@ -17,12 +17,14 @@ class PlainProperties(Properties):  # type: ignore[misc]
     some ten calls for each text and number in them. A matrix keeps what became of its cells in
     properties, and spent an eighth of the master's time on that.
 
-    `stored` is what `PropertyWrites` has written: each property's JSON and source, by its name.
+    `stored` is what `PropertyWrites` has written: each property's JSON and source, by the build's number
+    and its name; `writing` is held while it writes.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.stored: dict[str, tuple[str, str]] = {}
+        self.stored: dict[tuple[int, str], tuple[str, str]] = {}
+        self.writing = defer.DeferredLock()
 
     def render(self, value: Any) -> Any:
         """A Deferred of the value with everything in it rendered; a plain value is its own."""

@@ -45,19 +45,22 @@ class PropertyWrites(BuildbotService):  # type: ignore[misc]
         if not isinstance(real, PlainProperties):
             await self._buildbots(buildid, properties)
             return
+        # One after the other: what a build has written is known when it has been written.
+        await real.writing.run(self._write, buildid, properties, real)
+
+    async def _write(self, buildid: int, properties: Any, real: PlainProperties) -> None:
         rendered = await real.render(real.asDict())
-        texts = {name: (json.dumps(value), source) for name, (value, source) in rendered.items()}
-        changed = {name: told for name, told in texts.items() if real.stored.get(name) != told}
+        try:
+            texts = {name: (json.dumps(value), source) for name, (value, source) in rendered.items()}
+        except (TypeError, ValueError):
+            # Something that is no JSON; it writes what comes before that.
+            await self._buildbots(buildid, properties)
+            return
+        changed = {name: told for name, told in texts.items() if real.stored.get((buildid, name)) != told}
         if not changed:
             return
-        # At once: what is asked for while this is on its way must not write the same again.
-        real.stored.update(changed)
-        try:
-            await self.master.db.pool.do_with_transaction(self._replace, buildid, changed)
-        except BaseException:
-            for name in changed:
-                real.stored.pop(name, None)
-            raise
+        await self.master.db.pool.do_with_transaction(self._replace, buildid, changed)
+        real.stored.update({(buildid, name): told for name, told in changed.items()})
         event = {name: rendered[name] for name in changed}
         await defer.maybeDeferred(self.master.data.rtypes.property.generateUpdateEvent, buildid, event)
 
@@ -66,7 +69,11 @@ class PropertyWrites(BuildbotService):  # type: ignore[misc]
         for name, (_value, source) in changed.items():
             builds.checkLength(table.c.name, name)
             builds.checkLength(table.c.source, source)
-        connection.execute(table.delete().where(table.c.buildid == buildid, table.c.name.in_(list(changed))))
+        of_build = table.c.buildid == buildid
+        # Only what is there is removed: MySQL locks the place of a row that is not.
+        there = connection.execute(table.select().with_only_columns(table.c.name).where(of_build))
+        if old := [row.name for row in there if row.name in changed]:
+            connection.execute(table.delete().where(of_build, table.c.name.in_(old)))
         rows = [
             {"buildid": buildid, "name": name, "value": value, "source": source}
             for name, (value, source) in changed.items()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from buildbot.data.connector import DataConnector
 from buildbot.db.model import Model
 from buildbot.test import fakedb
 from buildbot.test.fake import fakemaster
 from buildbot.test.reactor import TestReactorMixin
+from minios_master import candidate_scheduler
 from minios_master.candidate_scheduler import CandidateScheduler
 from stepbed import make_tables
 from twisted.internet import defer
@@ -99,6 +101,41 @@ class Candidates(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
         scheduler = await self.start()
         await self.hear(scheduler, number)
         assert await self.queued() == ["1.38.0"]
+
+    async def test_one_that_could_not_be_queued_is_queued_by_the_next_master(self) -> None:
+        scheduler = await self.start()
+        first, second = await self.announce("1.37.0"), await self.announce("1.38.0")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scheduler, "addBuildsetForChanges", lambda **_: defer.fail(OSError("disk full")))
+            await self.hear(scheduler, first)
+        assert self.flushLoggedErrors(OSError)
+        await self.hear(scheduler, second)
+        assert await self.queued() == ["1.38.0"]
+        await self.die(scheduler)
+        await self.start()
+        assert await self.queued() == ["1.38.0", "1.37.0"]
+
+    async def test_the_first_one_comes_while_it_starts(self) -> None:
+        store = CandidateScheduler._store
+
+        async def announced_meanwhile(scheduler: CandidateScheduler) -> None:
+            await store(scheduler)
+            if not scheduler._done:
+                await self.announce("1.38.0")
+
+        self.patch(CandidateScheduler, "_store", announced_meanwhile)
+        await self.start()
+        assert await self.queued() == ["1.38.0"]
+
+    async def test_it_remembers_no_more_than_it_needs(self) -> None:
+        self.patch(candidate_scheduler, "_REMEMBERED", 2)
+        scheduler = await self.start()
+        for version in ("1.35.0", "1.36.0", "1.37.0", "1.38.0"):
+            await self.hear(scheduler, await self.announce(version))
+        assert len(scheduler._done) == 2
+        await self.die(scheduler)
+        await self.start()
+        assert len(await self.queued()) == 4
 
     async def test_changes_of_before_it_remembered_anything(self) -> None:
         await self.announce("1.37.0")

@@ -110,6 +110,26 @@ class Writes(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
         assert await self.write(build)
         assert await self.stored() == {"name": ("value", "Build")}
 
+    async def test_two_at_once(self) -> None:
+        build = self.properties(name=1)
+        first = defer.ensureDeferred(self.write(build))
+        build.real.setProperty("name", 2, "Build")
+        await defer.gatherResults([first, defer.ensureDeferred(self.write(build))])
+        assert await self.stored() == {"name": (2, "Build")}
+
+    async def test_what_is_no_json_is_left_to_buildbot(self) -> None:
+        build = self.properties(good="a", odd="b", later="c")
+        build.real.properties["odd"] = ({1, 2}, "Build")
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            await self.write(build)
+        self.flushLoggedErrors(TypeError)
+        assert await self.stored() == {"good": ("a", "Build")}
+
+    async def test_what_another_has_written_is_written_over(self) -> None:
+        await self.buildbots(BUILD, self.properties(Properties, name="old", other="kept"))
+        await self.write(self.properties(name="new"))
+        assert await self.stored() == {"name": ("new", "Build"), "other": ("kept", "Build")}
+
     async def test_other_builds_are_left_to_buildbot(self) -> None:
         await self.write(self.properties(Properties, name="value"))
         assert self.transactions == []

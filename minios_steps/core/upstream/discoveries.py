@@ -78,7 +78,8 @@ class Discoveries:
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            hint = "remove it: what it held is found again"
+            # Without it what was approved would give its tags to older releases: nobody but a person may.
+            hint = "bring back a copy of it; or remove it, then build and approve its releases again"
             raise ConfigError(f"{self.path}: is damaged: {error}", hint=hint) from error
 
     def add(self, found: Discovered) -> None:
