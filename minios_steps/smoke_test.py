@@ -34,7 +34,8 @@ LAYER = "layer.tar.gz"
 ROOT = "root"
 """The unpacked layer, there too."""
 SILENT_SECONDS = 300
-"""How long nothing may be said, times `timeout_factor`, where a check has less: a slow disk unpacks."""
+"""How long nothing may be said, times `timeout_factor`, where a check has less: a slow disk unpacks. So
+late is it noticed, too, when a check hangs on a worker without the command `timeout`."""
 
 
 class SmokeTest(MiniosStep):

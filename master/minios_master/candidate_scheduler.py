@@ -8,6 +8,7 @@ from buildbot.changes.changes import Change
 from buildbot.changes.filter import ChangeFilter
 from buildbot.data.resultspec import Filter
 from buildbot.schedulers.basic import SingleBranchScheduler
+from twisted.internet import defer
 from twisted.python import log
 
 _STATE = "handled"
@@ -45,8 +46,11 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
         wanted = ChangeFilter(category=category)
         await super().reconfigService(change_filter=wanted, treeStableTimer=None, **kwargs)
 
-    async def activate(self) -> None:
-        """Remember, listen, then see what was missed."""
+    def activate(self) -> Any:
+        """Remember, listen, see what was missed; a Deferred, as Buildbot waits for nothing else here."""
+        return defer.ensureDeferred(self._activate())
+
+    async def _activate(self) -> None:
         await self._recall()
         await super().activate()
         if self.enabled:
@@ -70,20 +74,22 @@ class CandidateScheduler(SingleBranchScheduler):  # type: ignore[misc]
             self._since, self._done = told["since"], tuple(told["done"])
 
     async def _changes(self) -> list[dict[str, Any]]:
-        category = Filter("category", "eq", [self.category])
-        return list(await self.master.data.get(("changes",), filters=[category], order=("changeid",)))
+        """Those that are later than what counts as queued, the oldest first."""
+        filters = [Filter("category", "eq", [self.category]), Filter("changeid", "gt", [self._since])]
+        found = await self.master.data.get(("changes",), filters=filters)
+        return sorted(found, key=lambda one: int(one["changeid"]))
 
     async def _catch_up(self) -> None:
         """Queue what was announced and never queued."""
         for one in await self._changes():
-            if one["changeid"] <= self._since or one["changeid"] in self._done:
+            if one["changeid"] in self._done:
                 continue
             if await self._is_queued(one):
                 await self._remember(one["changeid"])
                 continue
-            log.msg(f"{self.name}: {one['revision']} was announced and not built; it is now")
             found = await self.master.db.changes.getChange(one["changeid"])
             await self.gotChange(await Change.fromChdict(self.master, found), important=True)
+            log.msg(f"{self.name}: {one['revision']} was announced and not built; it is queued now")
 
     async def _is_queued(self, change: dict[str, Any]) -> bool:
         """Whether the master died between the build and the memory of it."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minios_steps.core.toolchain import Toolchain
 
 _PROBE_SECONDS = 60
+_UNPACK_SECONDS = 60
 
 
 def probe_local(arch: Arch, cache: Path) -> Toolchain:
@@ -46,15 +47,16 @@ def _set_up(arch: Arch, kit: MuslKit, folder: Path) -> str:
     with locked(folder / "here.lock"):
         with writing(installed):
             installed.mkdir(exist_ok=True)
-        answer = _run(command, arch, installed)
+        seconds = _UNPACK_SECONDS + _PROBE_SECONDS
+        answer = _run(command, arch, installed, seconds)
         if wants_kit(answer):
             with writing(installed):
                 (installed / f"{kit.name}.tar.gz").write_bytes(kit.path.read_bytes())
-            answer = _run(command, arch, installed)
+            answer = _run(command, arch, installed, seconds)
     return answer
 
 
-def _run(command: tuple[str, ...], arch: Arch, folder: Path | None) -> str:
+def _run(command: tuple[str, ...], arch: Arch, folder: Path | None, seconds: int = _PROBE_SECONDS) -> str:
     try:
         answer = subprocess.run(
             command,
@@ -62,8 +64,8 @@ def _run(command: tuple[str, ...], arch: Arch, folder: Path | None) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=_PROBE_SECONDS,
+            timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise MiniosError(f"the toolchain probe for {arch.name} took more than {_PROBE_SECONDS} s") from error
+        raise MiniosError(f"the toolchain probe for {arch.name} took more than {seconds} s") from error
     return answer.stdout.decode("utf-8", "replace")

@@ -18,7 +18,8 @@ class ReactorRest(V2RootResource):  # type: ignore[misc]
     connection that ends at that moment is then taken from the reactor's books by the one thread and
     put back by the other. From then on each new connection that gets its number is refused with
     `FileNotFoundError`; as numbers are given out lowest first, the master may never answer again.
-    (Twisted, issue 11625, finds the same.)
+    (Twisted's issue 11625 suspects the same.) The price: an answer to a browser
+    is packed there too.
     """
 
     def renderRest(self, request: Any) -> Any:

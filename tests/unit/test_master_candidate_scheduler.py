@@ -87,6 +87,31 @@ class Candidates(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
         await self.start()
         assert await self.queued() == ["1.37.0", "1.38.0"]
 
+    async def test_several_are_made_up_for_in_order(self) -> None:
+        await self.die(await self.start())
+        for version in ("1.36.0", "1.37.0", "1.38.0"):
+            await self.announce(version)
+        await self.die(await self.start())
+        assert await self.queued() == ["1.36.0", "1.37.0", "1.38.0"]
+        await self.start()
+        assert len(await self.queued()) == 3
+
+    async def test_what_came_while_it_was_switched_off(self) -> None:
+        scheduler = await self.start()
+
+        def switch(*, on: bool) -> Any:
+            done = scheduler._enabledCallback(None, {"enabled": on})
+            assert isinstance(done, defer.Deferred), "Buildbot throws away whatever else there is"
+            return done
+
+        await switch(on=False)
+        await self.hear(scheduler, await self.announce("1.37.0"))
+        assert await self.queued() == []
+        await switch(on=True)
+        assert await self.queued() == ["1.37.0"]
+        await self.hear(scheduler, await self.announce("1.38.0"))
+        assert await self.queued() == ["1.37.0", "1.38.0"]
+
     async def test_the_master_died_before_it_remembered(self) -> None:
         scheduler = await self.start()
         self.patch(scheduler, "_remember", lambda _number: defer.succeed(None))

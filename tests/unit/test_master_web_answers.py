@@ -85,6 +85,37 @@ class Answers(TestReactorMixin, www.WwwTestMixin, TestCase):  # type: ignore[mis
         yield self.render_resource(rest, b"/tests", request=request)
         assert request.written == b""
 
+    @defer.inlineCallbacks
+    def test_the_connection_ends_while_it_is_written(self) -> Any:
+        def write(request: Any, _encoder: Any, _data: Any) -> None:
+            request.write(b"some")
+            request._request.gone = True
+
+        self.patch(ReactorRest, "_write_json_data", staticmethod(write))
+        self.patch(V2RootResource, "_write_json_data", staticmethod(write))
+        request = yield self.get(b"/tests")
+        assert request.gone
+        assert request.threads == {threading.get_ident()}
+        assert request.written == b"some"
+
+    @defer.inlineCallbacks
+    def test_an_answer_that_cannot_be_made(self) -> Any:
+        def write(_request: Any, _encoder: Any, _data: Any) -> None:
+            raise OSError("no memory")
+
+        self.patch(V2RootResource, "_write_json_data", staticmethod(write))
+        request = yield self.get(b"/tests")
+        self.flushLoggedErrors(OSError)
+        assert request.responseCode == 500
+        assert "no memory" in json.loads(request.written)["error"]
+
+    @defer.inlineCallbacks
+    def test_head(self) -> Any:
+        self.patch(Request, "method", b"HEAD")
+        request = yield self.get(b"/tests/13")
+        assert request.written == b""
+        assert int(request.headers[b"content-length"][0]) > 0
+
 
 def test_buildbot_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RestRootResource, "version_classes", {2: V2RootResource})

@@ -128,6 +128,15 @@ def test_the_compiler_that_links_musl_is_probed(machine: Machine, kit: MuslKit) 
     assert f"{folder}/musl-gcc.specs" in toolchain.cc_version
 
 
+def test_a_tool_that_talks_does_not_hide_the_compiler(machine: Machine, kit: MuslKit) -> None:
+    machine.give(kit)
+    machine.run(kit)
+    machine.program("touch", "#!/bin/sh\necho touching a file\n")
+    answer = machine.run(kit)
+    assert answer.startswith("touching a file\n")
+    assert parse_probe(answer, ARCH, kit).prefix == parse_setup(answer, ARCH)
+
+
 def test_its_own_libraries_are_found(machine: Machine, kit: MuslKit) -> None:
     machine.give(kit)
     prefix = parse_setup(machine.run(kit), ARCH)

@@ -93,6 +93,9 @@ probe() (
 natives=$1 prefix=$2
 answer=$(set_up "$natives" "$prefix" "$3" "$4" "$5")
 printf '%s\n' "$answer"
+newline='
+'
+answer=${{answer##*"$newline"}}
 case $answer in
     {_MARK}[!a-z]/*-) compiler=/${{answer#*/}}gcc ;;
     {_MARK}[!a-z]none) compiler= ;;
