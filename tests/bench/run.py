@@ -42,7 +42,8 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     console = Console(stderr=True)
-    machine = describe()
+    rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
+    machine = [*describe(), f"rounds of what is compared: {rounds}"]
     found: list[Row] = []
     failed: list[str] = []
     for subject in chosen.only or SUBJECTS:
@@ -54,7 +55,7 @@ def main() -> None:
                 arches=tuple(chosen.arch),
                 quick=chosen.quick,
                 full=chosen.full,
-                rounds=chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS),
+                rounds=rounds,
                 say=lambda line: console.print(f"  {line}", highlight=False),
             )
             console.print(f"{subject}…", highlight=False)
