@@ -12,11 +12,9 @@ from minios_steps.core.errors import MiniosError, RootfsError
 from minios_steps.core.smoke import (
     MAX_OUTPUT,
     container_script,
-    is_unpacked,
     parse_smoke,
     runner,
     smoke_script,
-    unpack_script,
 )
 from minios_steps.core.smoke_checks import SmokeCheck, smoke_checks
 
@@ -208,36 +206,6 @@ def test_relative_runner_is_found_from_every_check(tmp_path: Path) -> None:
     text = smoke_script(only('cd / && "$BB" x', "fine"), command, nonce=NONCE, seconds=5)
     done = subprocess.run(["/bin/sh", "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert parse_smoke(done.stdout, only("", "fine"), NONCE)[0].ok, done.stdout + done.stderr
-
-
-def unpack(folder: Path) -> subprocess.CompletedProcess[str]:
-    text = unpack_script("layer.tar.gz", "root", nonce=NONCE) + "echo next\n"
-    return subprocess.run(["/bin/sh", "-c", text], cwd=folder, capture_output=True, text=True, check=False)
-
-
-def test_a_layer_is_unpacked_where_nothing_is_left_of_another(tmp_path: Path) -> None:
-    for path in ("etc/hostname", "smoke.12/one/out", "root/bin/old"):
-        (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).write_text("x", "utf-8")
-    (tmp_path / "smoke.sh").write_text("the script itself", "utf-8")
-    subprocess.run(["tar", "czf", "layer.tar.gz", "etc"], cwd=tmp_path, check=True)
-    done = unpack(tmp_path)
-    assert is_unpacked(done.stdout, NONCE)
-    assert done.stdout.endswith("next\n")
-    assert not is_unpacked(done.stdout, NONCE.replace("0", "1"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["etc", "root", "smoke.sh"]
-    assert [path.name for path in (tmp_path / "root").rglob("*")] == ["etc", "hostname"]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no archive"])
-def test_a_layer_that_cannot_be_unpacked(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "layer.tar.gz").write_bytes(content)
-    done = unpack(tmp_path)
-    assert done.returncode == 1
-    assert not is_unpacked(done.stdout, NONCE)
-    assert done.stdout == "", "no check is made on what is not there"
-    assert done.stderr
 
 
 def test_runner_under_an_emulator() -> None:
