@@ -33,7 +33,7 @@ bench: ## times and memory, each against other people's ways on the same machine
 	@./bootstrap.sh test
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
-clean: ## stop a running master; remove what was built, kept and installed here
+clean: ## stop a running master; remove what was built, kept and installed here, secrets and invited workers too
 	@if [ -x $(BIN)/minios ] && [ -e .state/run.json ]; then $(BIN)/minios down --state .state; fi
 	rm -rf out .state build dist *.egg-info .venv .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -56,7 +56,6 @@ ENVIRONMENT = (
     ),
     ("MINIOS_REGISTRY", "`master.cfg`", "`HOST[:PORT]/REPO` to release into; else as `destination` says"),
     ("MINIOS_PLAIN_HTTP", "`master.cfg`", "1: that registry speaks http"),
-    ("DOCKER_CONFIG", "registries", "the folder of `docker login`'s `config.json`; else `.docker` at home"),
     ("MINIOS_WEB_PORT", "`master.cfg`", "the web port; 0 or nothing: as `web.port` says"),
     ("MINIOS_BASEDIR", "`buildbot.tac`", "the master's base folder; set by `minios`"),
     ("MINIOS_LIFELINE", "`master.cfg`", "1: stop with the command that started the master; set by `minios`"),
@@ -69,10 +68,10 @@ ENVIRONMENT = (
     ),
     ("HTTPS_PROXY", "downloads", "a proxy; `HTTP_PROXY` and `NO_PROXY` as usual"),
     ("REQUESTS_CA_BUNDLE", "downloads", "a file with the authorities to trust"),
-    ("DOCKER_HOST", "`minios doctor`, `minios matrix --load`", "where the Docker engine is"),
+    ("DOCKER_HOST", "`minios doctor`, `minios matrix`, workers", "where the Docker engine is"),
     (
         "DOCKER_CONFIG",
-        "`minios`",
+        "`minios`, registries",
         "the folder of `config.json`, where `docker login` left credentials; else `~/.docker`",
     ),
     (

@@ -63,7 +63,10 @@ class StateLock:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if not _lock(descriptor):
             os.close(descriptor)
-            raise InUseError(self.who(), hint="wait for it, or use another --state folder")
+            raise InUseError(
+                self.who(),
+                hint="wait for it, stop what is up with `minios down`, or use another --state folder",
+            )
         self.descriptor = descriptor
         self._run.unlink(missing_ok=True)
 

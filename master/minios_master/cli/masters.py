@@ -11,6 +11,7 @@ from minios_master.api import NoAnswerError
 from minios_master.destination import Place, place_of, settled
 from minios_master.detached import attach
 from minios_master.embedded import EmbeddedMaster
+from minios_master.secret_files import check_secrets
 from minios_master.state_lock import Run, StateLock
 from minios_steps.core.errors import MiniosError
 
@@ -74,6 +75,7 @@ def own_master(settings: Settings, project: Project, console: Console) -> Iterat
     Raises:
         MiniosError: it does not start, or went away.
     """
+    check_secrets(project, settings)
     master = EmbeddedMaster(settings, project.minios.web)
     try:
         api = master.start("matrix")

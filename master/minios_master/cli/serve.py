@@ -13,6 +13,7 @@ from minios_master.destination import place_of, settled
 from minios_master.detached import stop_detached
 from minios_master.embedded import EmbeddedMaster
 from minios_master.printable import printable
+from minios_master.secret_files import check_secrets
 from minios_master.settings import Settings
 from minios_master.state_lock import StateLock
 from minios_steps.core.config.load import load_project
@@ -39,6 +40,7 @@ def up(
         context.config, context.state, out and out.resolve(), registry, plain_http, web_port=port
     )
     settings = settled(settings, place_of(project, settings, Path()))
+    check_secrets(project, settings)
     master = EmbeddedMaster(settings, project.minios.web)
     api = master.start("up")
     run = StateLock(context.state).holder()
