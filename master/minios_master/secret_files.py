@@ -22,11 +22,13 @@ def check_secrets(project: Project, settings: Settings) -> None:
         settings: say where secrets are.
 
     Raises:
-        ConfigError: others may read a secret, with which Buildbot does not start; or what releases are
-            signed with is not there.
+        ConfigError: others may read a secret, or it is no file, with both of which Buildbot does not start;
+            or what releases are signed with is not there.
     """
     folder = settings.secrets
     for path in sorted(folder.glob("*")):
+        if not path.is_file():
+            raise ConfigError(f"{path}: is no file, and every secret is one", hint="take it away")
         if path.stat().st_mode & _OTHERS:
             raise ConfigError(f"{path}: others may read this secret", hint=f"chmod 600 {path}")
     signing = project.minios.signing

@@ -5,36 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from buildbot.data.connector import DataConnector
-from buildbot.db.model import Model
 from buildbot.test import fakedb
-from buildbot.test.fake import fakemaster
-from buildbot.test.reactor import TestReactorMixin
+from databed import DataCase
 from minios_master import candidate_scheduler
 from minios_master.candidate_scheduler import CandidateScheduler
-from stepbed import make_tables
 from twisted.internet import defer
-from twisted.trial import unittest
 
 CATEGORY = "release"
 
 
-class Candidates(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
+class Candidates(DataCase):
     """The scheduler on a fake master whose database and data API are real."""
 
     @defer.inlineCallbacks
     def setUp(self) -> Any:  # type: ignore[override]
-        self.patch(Model, "upgrade", make_tables)
-        self.setup_test_reactor()
-        self.master = yield fakemaster.make_master(self, wantDb=True, wantMq=True)
-        self.master.mq.verifyMessages = False
-        self.master.data = DataConnector()
-        yield self.master.data.setServiceParent(self.master)
-        yield self.master.db.insert_test_data(
-            [fakedb.Master(id=self.master.masterid), fakedb.Builder(id=1, name="matrix")]
-        )
-        yield self.master.startService()
-        self.addCleanup(self.master.stopService)
+        yield super().setUp()
+        yield self.master.db.insert_test_data([fakedb.Builder(id=1, name="matrix")])
 
     async def start(self) -> CandidateScheduler:
         """A master's scheduler, as it is after the master's start."""

@@ -6,34 +6,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from buildbot.data.connector import DataConnector
-from buildbot.db.model import Model
 from buildbot.process.properties import Interpolate, Properties
 from buildbot.test import fakedb
-from buildbot.test.fake import fakemaster
-from buildbot.test.reactor import TestReactorMixin
+from databed import DataCase
 from minios_master.plain_properties import PlainProperties
 from minios_master.property_writes import PropertyWrites
-from stepbed import make_tables
 from twisted.internet import defer
-from twisted.trial import unittest
 
 BUILD = 5
 
 
-class Writes(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
+class Writes(DataCase):
     @defer.inlineCallbacks
     def setUp(self) -> Any:  # type: ignore[override]
-        self.patch(Model, "upgrade", make_tables)
-        self.setup_test_reactor()
-        self.master = yield fakemaster.make_master(self, wantDb=True, wantMq=True)
-        self.master.mq.verifyMessages = False
-        self.master.data = DataConnector()
-        yield self.master.data.setServiceParent(self.master)
+        yield super().setUp()
         master = self.master.masterid
         yield self.master.db.insert_test_data(
             [
-                fakedb.Master(id=master),
                 fakedb.Builder(id=7),
                 fakedb.Worker(id=3),
                 fakedb.Buildset(id=1),
@@ -48,8 +37,6 @@ class Writes(TestReactorMixin, unittest.TestCase):  # type: ignore[misc]
         self.buildbots = self.master.data.updates.setBuildProperties
         self.service = PropertyWrites()
         yield self.service.setServiceParent(self.master)
-        yield self.master.startService()
-        self.addCleanup(self.master.stopService)
         replace = self.service._replace
         self.patch(
             self.service, "_replace", lambda *args: self.transactions.append(args[2]) or replace(*args)

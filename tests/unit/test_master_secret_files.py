@@ -64,3 +64,16 @@ def test_others_may_read_one(tmp_path: Path, mode: int) -> None:
         check_secrets(project, settings)
     path = settings.secrets / "of-a-registry"
     assert str(caught.value) == f"{path}: others may read this secret (chmod 600 {path})"
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+def test_something_that_is_no_file(tmp_path: Path, kind: str) -> None:
+    project, settings = signing(tmp_path)
+    write(settings, "key", "word")
+    odd = settings.secrets / "odd"
+    if kind == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=r"odd: is no file, and every secret is one"):
+        check_secrets(project, settings)
