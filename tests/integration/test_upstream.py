@@ -143,15 +143,17 @@ def test_announced_once_and_only_when_good(
     config = watching(config_copy(arches={"x86_64": "required"}), server, key, "1.35.0")
     # Nobody compiles: what is looked at is which builds are started.
     (config / "workers.yaml").write_text(NOBODY, "utf-8")
-    real = {version: tarballs(version).read_bytes() for version in ("1.35.0", "1.38.0")}
-    # Upstream's own signature is at hand for 1.38.0 only; for the other one a made-up key signs.
+    real = {version: tarballs(version).read_bytes() for version in ("1.35.0", "1.37.0", "1.38.0")}
+    # Upstream's own signature is at hand for 1.38.0 only; for the others a made-up key signs.
     server.publish("1.35.0", real["1.35.0"], key.sign(real["1.35.0"]))
     master = Master(minios(config))
     telling(config, master.cli, hook, postbox)
     master.up()
     wait_for(lambda: server.asked, "look")
+    server.publish("1.37.0", real["1.37.0"], key.sign(real["1.37.0"]))
+    wait_for(lambda: master.built() == ["1.37.0"], "build of 1.37.0")
     server.publish("1.38.0", real["1.38.0"], REAL_SIGNATURE.read_bytes())
-    wait_for(lambda: master.built() == ["1.38.0"], "build of 1.38.0")
+    wait_for(lambda: master.built() == ["1.37.0", "1.38.0"], "build of 1.38.0")
     # One of each kind that must never be built, and one that is not whole.
     for version, signature, sha256 in (
         ("1.39.0", key.sign(b"something else"), ""),
@@ -171,21 +173,21 @@ def test_announced_once_and_only_when_good(
     master.up()
     # After a restart it has looked twice, and found nothing that is new.
     wait_for(lambda: server.asked.count("") > 1, "second look")
-    assert master.announced() == ["1.38.0"]
+    assert master.announced() == ["1.37.0", "1.38.0"]
     server.files["busybox-1.41.0.tar.bz2"] = late
-    wait_for(lambda: master.built() == ["1.38.0", "1.41.0"], "build of 1.41.0")
-    assert master.announced() == ["1.38.0", "1.41.0"]
+    wait_for(lambda: master.built() == ["1.37.0", "1.38.0", "1.41.0"], "build of 1.41.0")
+    assert master.announced() == ["1.37.0", "1.38.0", "1.41.0"]
     assert master.log().count("is bad: ") == 2
     [change] = [change for change in master.get("changes") if change["revision"] == "1.38.0"]
     said = {name: value for name, (value, _source) in change["properties"].items()}
     assert said["upstream_fingerprint"] == "C9E9416F76E610DBD09D040F47B70C55ACC9965B"
     assert said["upstream_sha256"].startswith("34f9ea6f")
     assert said["upstream_refused_patches"] == []
-    # Each event is told once on each channel: both builds found no worker.
-    expected = ["bad-release"] * 2 + ["missing-worker"] + ["new-release"] * 2
-    wait_for(lambda: (len(hook.told), len(postbox.mails)) == (5, 5), "last notice")
+    # Each event is told once on each channel: all three builds found no worker.
+    expected = ["bad-release"] * 2 + ["missing-worker"] + ["new-release"] * 3
+    wait_for(lambda: (len(hook.told), len(postbox.mails)) == (6, 6), "last notice")
     assert sorted(hook.events) == expected
-    assert len(set(postbox.subjects)) == 5
+    assert len(set(postbox.subjects)) == 6
     assert set(postbox.recipients) == {"team@example.org"}
     assert "[minios] BusyBox 1.38.0 (unstable) is out" in postbox.subjects
     master.down()
